@@ -1,0 +1,100 @@
+//! What a user sets.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nvdsucx_wire::BufferType;
+use ucp::{MemoryKind, RegionMut};
+
+/// Which side of the connection is ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Bind and wait for peers.
+    Listen,
+    /// Connect to a listening peer, again and again until [`Config::connect_timeout`].
+    Connect,
+}
+
+/// What happens when a peer is gone without the stream having ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDisconnect {
+    /// The session fails: [`Error::Disconnected`](crate::Error::Disconnected).
+    Fail,
+    /// A receiver gets an end of stream, a sender stops sending as if it were at its end.
+    Eos,
+    /// A listener waits for the next peer, a client connects again.
+    Reconnect,
+}
+
+/// Settings of both directions.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Listen or connect.
+    pub side: Side,
+    /// IPv4 or IPv6 literal, or host name.
+    pub address: String,
+    /// TCP port of the connection manager; 0 lets the system choose one to listen on.
+    pub port: u16,
+    /// Must be equal at both ends.
+    pub buffer_type: BufferType,
+    /// `false` keeps UCX to TCP (and CUDA copies): no RDMA, no shared memory.
+    pub high_performance: bool,
+    /// How long a client tries to connect; `None` means for ever.
+    pub connect_timeout: Option<Duration>,
+    /// Silence after which a connected peer counts as lost; `None` means never.
+    pub peer_timeout: Option<Duration>,
+    /// What happens when a peer is lost.
+    pub on_disconnect: OnDisconnect,
+    /// Most peers at once (listening senders; everything else has one).
+    pub max_peers: usize,
+    /// Name of the element, for the thread's name and the log.
+    pub name: String,
+}
+
+/// Settings of the sending end.
+#[derive(Clone, Debug)]
+pub struct SenderConfig {
+    /// Most frames in flight to each peer, at least 1.
+    pub window_frames: u32,
+    /// Most bytes in flight to each peer; one frame of any size is always let through.
+    pub window_bytes: u64,
+    /// Peers that must be connected before the first frame goes out.
+    pub wanted_peers: usize,
+    /// Hold frames until `wanted_peers` are there (and later, while nobody is there) instead of dropping them.
+    pub wait_for_peers: bool,
+}
+
+/// Settings of the receiving end.
+#[derive(Clone)]
+pub struct ReceiverConfig {
+    /// Gives the memory that frames land in.
+    pub allocator: Arc<dyn Allocator>,
+    /// Landing buffers made and registered ahead; 0: as many as are needed.
+    pub buffers: usize,
+    /// Size of a landing buffer before the first frame tells, in bytes.
+    pub initial_size: usize,
+    /// Frames larger than this, in bytes, end the session with an error.
+    pub max_frame_size: usize,
+}
+
+/// Where frames land. Called on the transport thread.
+pub trait Allocator: Send + Sync {
+    /// Kind of memory that [`allocate`](Self::allocate) gives.
+    fn kind(&self) -> MemoryKind;
+    /// `len` bytes; `None` if there is not that much memory.
+    fn allocate(&self, len: usize) -> Option<RegionMut>;
+}
+
+/// Landing buffers in the memory of the CPU.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HostAllocator;
+
+impl Allocator for HostAllocator {
+    fn kind(&self) -> MemoryKind {
+        MemoryKind::Host
+    }
+
+    fn allocate(&self, len: usize) -> Option<RegionMut> {
+        RegionMut::host(len)
+    }
+}

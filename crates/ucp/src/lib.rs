@@ -1,0 +1,5 @@
+//! Safe UCP.
+
+mod region;
+
+pub use region::{MemoryKind, Region, RegionMut};

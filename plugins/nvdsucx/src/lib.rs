@@ -1,0 +1,1 @@
+//! GStreamer elements that carry a pipeline to other processes and hosts over UCX.
