@@ -9,7 +9,9 @@ use std::time::Duration;
 #[non_exhaustive]
 pub enum Error {
     /// UCX could not be brought up.
-    #[error("UCX could not be started: {0}. Check UCX_TLS and UCX_NET_DEVICES; `ucx_info -d` lists what this host has")]
+    #[error(
+        "UCX could not be started: {0}. Check UCX_TLS and UCX_NET_DEVICES; `ucx_info -d` lists what this host has"
+    )]
     Ucx(String),
     /// The transport thread could not be started.
     #[error("no thread for the transport: {0}")]

@@ -1,15 +1,34 @@
-//! The memory that frames land in.
+//! The memory that frames land in: a pool of registered buffers.
 
-use ucp::{MemoryKind, RegionMut};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ucp::{Context, MemoryKind, RegionMut, Registration};
+
+use crate::doorbell::Doorbell;
+use crate::{Allocator, Error};
 
 /// The payload of a received frame. Dropping it gives its landing buffer back.
 #[derive(Debug)]
 pub struct Landed {
-    region: RegionMut,
+    /// Taken only when dropped.
+    region: Option<RegionMut>,
     len: usize,
+    home: Option<Home>,
+}
+
+#[derive(Debug)]
+struct Home {
+    id: u64,
+    returned: Arc<Returned>,
 }
 
 impl Landed {
+    fn region(&self) -> &RegionMut {
+        self.region.as_ref().expect("the region is taken only when dropped")
+    }
+
     /// Length in bytes.
     pub fn len(&self) -> usize {
         self.len
@@ -22,16 +41,153 @@ impl Landed {
 
     /// The kind of memory the frame landed in.
     pub fn kind(&self) -> MemoryKind {
-        self.region.kind()
+        self.region().kind()
     }
 
     /// The bytes, if the CPU can read them.
     pub fn host_bytes(&self) -> Option<&[u8]> {
-        self.region.host_bytes().map(|bytes| &bytes[..self.len])
+        self.region().host_bytes().map(|bytes| &bytes[..self.len])
     }
 
     /// The bytes, if the CPU can write them.
     pub fn host_bytes_mut(&mut self) -> Option<&mut [u8]> {
-        self.region.host_bytes_mut().map(|bytes| &mut bytes[..self.len])
+        let len = self.len;
+        let region = self.region.as_mut().expect("the region is taken only when dropped");
+        region.host_bytes_mut().map(|bytes| &mut bytes[..len])
+    }
+
+    /// Forgets all but the first `len` bytes.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    /// Memory of its own for a small payload; `None` without memory.
+    pub(crate) fn copy_of(bytes: &[u8]) -> Option<Self> {
+        let mut region = RegionMut::host(bytes.len())?;
+        region.host_bytes_mut()?.copy_from_slice(bytes);
+        Some(Self { region: Some(region), len: bytes.len(), home: None })
+    }
+}
+
+impl Drop for Landed {
+    fn drop(&mut self) {
+        if let (Some(region), Some(home)) = (self.region.take(), &self.home) {
+            home.returned.give(home.id, region);
+        }
+    }
+}
+
+/// Buffers that came back, from any thread.
+#[derive(Debug)]
+struct Returned {
+    slots: Mutex<Vec<(u64, RegionMut)>>,
+    /// The transport thread found none.
+    wanted: AtomicBool,
+    doorbell: Arc<Doorbell>,
+}
+
+impl Returned {
+    fn give(&self, id: u64, region: RegionMut) {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).push((id, region));
+        if self.wanted.swap(false, SeqCst) {
+            self.doorbell.ring();
+        }
+    }
+}
+
+/// A landing buffer under way: taken from the pool, not yet holding a frame.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) id: u64,
+    pub(crate) region: RegionMut,
+}
+
+/// The transport thread's side of the pool.
+pub(crate) struct Landing {
+    allocator: Arc<dyn Allocator>,
+    returned: Arc<Returned>,
+    free: Vec<Slot>,
+    registrations: HashMap<u64, Option<Registration>>,
+    next_id: u64,
+    capacity: usize,
+    limit: usize,
+    warned: bool,
+}
+
+impl Landing {
+    pub(crate) fn new(
+        allocator: Arc<dyn Allocator>,
+        doorbell: Arc<Doorbell>,
+        limit: usize,
+        capacity: usize,
+    ) -> Self {
+        Self {
+            allocator,
+            returned: Arc::new(Returned {
+                slots: Mutex::default(),
+                wanted: AtomicBool::new(false),
+                doorbell,
+            }),
+            free: Vec::new(),
+            registrations: HashMap::new(),
+            next_id: 0,
+            capacity,
+            limit: if limit == 0 { usize::MAX } else { limit },
+            warned: false,
+        }
+    }
+
+    /// A buffer for `len` bytes; `None` while all are in use.
+    pub(crate) fn take(&mut self, context: &Context, len: usize) -> Result<Option<Slot>, Error> {
+        // Before looking, so that none can come back unnoticed.
+        self.returned.wanted.store(true, SeqCst);
+        let returned =
+            std::mem::take(&mut *self.returned.slots.lock().unwrap_or_else(PoisonError::into_inner));
+        self.free.extend(returned.into_iter().map(|(id, region)| Slot { id, region }));
+        if let Some(fit) = self.free.iter().rposition(|slot| slot.region.len() >= len) {
+            return Ok(Some(self.free.swap_remove(fit)));
+        }
+        if self.registrations.len() >= self.limit {
+            // One that is too small makes room for one that is not.
+            let Some(slot) = self.free.pop() else { return Ok(None) };
+            self.registrations.remove(&slot.id);
+        }
+        self.make(context, len).map(Some)
+    }
+
+    fn make(&mut self, context: &Context, len: usize) -> Result<Slot, Error> {
+        self.capacity = self.capacity.max(len.next_multiple_of(4096));
+        let region = self.allocator.allocate(self.capacity).ok_or(Error::OutOfMemory(self.capacity))?;
+        // Without it the transports register the memory as data lands in it.
+        let registration = context.register(&region).inspect_err(|status| {
+            if !std::mem::replace(&mut self.warned, true) {
+                tracing::warn!("landing buffers are not registered ahead: {status}; check `ulimit -l`");
+            }
+        });
+        let id = self.next_id;
+        self.next_id += 1;
+        self.registrations.insert(id, registration.ok());
+        Ok(Slot { id, region })
+    }
+
+    /// Puts a buffer back that no frame landed in.
+    pub(crate) fn put_back(&mut self, slot: Slot) {
+        self.free.push(slot);
+    }
+
+    /// The buffer, with a frame of `len` bytes in it.
+    pub(crate) fn landed(&self, slot: Slot, len: usize) -> Landed {
+        let home = Home { id: slot.id, returned: Arc::clone(&self.returned) };
+        Landed { region: Some(slot.region), len, home: Some(home) }
+    }
+
+    /// Buffers there may be at most.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Allows twice as many buffers.
+    pub(crate) fn grow(&mut self) {
+        self.limit = self.limit.saturating_mul(2);
     }
 }

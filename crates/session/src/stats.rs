@@ -1,5 +1,11 @@
 //! Numbers for the user.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::Peer;
+use crate::links::LinkId;
+
 /// What a session has done so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -32,6 +38,94 @@ pub struct PeerStats {
     pub frames: u64,
     /// Their payload, in bytes.
     pub bytes: u64,
-    /// Frames sent and not yet taken by it.
+    /// Frames sent and not yet taken by it, or received and not yet taken by our pipeline.
     pub in_flight: u64,
+}
+
+/// A count that one thread changes and others read.
+#[derive(Debug, Default)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    pub(crate) fn add(&self, n: u64) {
+        self.0.fetch_add(n, Relaxed);
+    }
+
+    pub(crate) fn set(&self, n: u64) {
+        self.0.store(n, Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) frames: Count,
+    pub(crate) bytes: Count,
+    pub(crate) dropped: Count,
+    joined: Count,
+    lost: Count,
+    peers: Mutex<Vec<Arc<PeerCounters>>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct PeerCounters {
+    id: LinkId,
+    peer: Peer,
+    pub(crate) frames: Count,
+    pub(crate) bytes: Count,
+    pub(crate) in_flight: Count,
+}
+
+impl Counters {
+    pub(crate) fn join(&self, id: LinkId, peer: Peer) -> Arc<PeerCounters> {
+        self.joined.add(1);
+        let counters = Arc::new(PeerCounters {
+            id,
+            peer,
+            frames: Count::default(),
+            bytes: Count::default(),
+            in_flight: Count::default(),
+        });
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&counters));
+        counters
+    }
+
+    pub(crate) fn leave(&self, id: LinkId, orderly: bool) {
+        if !orderly {
+            self.lost.add(1);
+        }
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner).retain(|peer| peer.id != id);
+    }
+
+    pub(crate) fn peers(&self) -> usize {
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    pub(crate) fn read(&self) -> Stats {
+        let peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        Stats {
+            frames: self.frames.get(),
+            bytes: self.bytes.get(),
+            dropped: self.dropped.get(),
+            joined: self.joined.get(),
+            lost: self.lost.get(),
+            peers: peers.iter().map(|peer| peer.read()).collect(),
+        }
+    }
+}
+
+impl PeerCounters {
+    fn read(&self) -> PeerStats {
+        PeerStats {
+            address: self.peer.address.clone(),
+            lanes: self.peer.lanes.clone(),
+            ucx_version: self.peer.ucx_version.clone(),
+            frames: self.frames.get(),
+            bytes: self.bytes.get(),
+            in_flight: self.in_flight.get(),
+        }
+    }
 }

@@ -93,7 +93,7 @@ pub struct RegionMut {
     start: *mut u8,
     len: usize,
     kind: MemoryKind,
-    owner: Box<dyn Any + Send + Sync>,
+    owner: Arc<dyn Any + Send + Sync>,
 }
 
 // SAFETY: the value is the only way to the memory (`RegionMut::new` demands it), and its owner is Send.
@@ -107,7 +107,12 @@ impl RegionMut {
     /// # Safety
     /// While `owner` lives, the memory must stay mapped at that address, be of the kind named, be initialised if it is
     /// [`MemoryKind::Host`], and be reached by nobody else.
-    pub unsafe fn new(start: *mut u8, len: usize, kind: MemoryKind, owner: Box<dyn Any + Send + Sync>) -> Self {
+    pub unsafe fn new(
+        start: *mut u8,
+        len: usize,
+        kind: MemoryKind,
+        owner: Arc<dyn Any + Send + Sync>,
+    ) -> Self {
         Self { start, len, kind, owner }
     }
 
@@ -118,7 +123,7 @@ impl RegionMut {
         let memory = HostMemory::new(len)?;
         let start = memory.start;
         // SAFETY: the allocation is of `len` zeroed bytes, its own, and freed when `memory` drops.
-        Some(unsafe { Self::new(start, len, MemoryKind::Host, Box::new(memory)) })
+        Some(unsafe { Self::new(start, len, MemoryKind::Host, Arc::new(memory)) })
     }
 
     /// Where the memory begins.
@@ -146,9 +151,9 @@ impl RegionMut {
         self.kind
     }
 
-    /// What owns the memory, to get at what only it knows (a device handle, say).
-    pub fn owner(&self) -> &(dyn Any + Send + Sync) {
-        &*self.owner
+    /// What owns the memory: to get at what only it knows (a device handle, say), or to keep the memory mapped.
+    pub fn owner(&self) -> &Arc<dyn Any + Send + Sync> {
+        &self.owner
     }
 
     /// The bytes, if the CPU can read them.
@@ -160,7 +165,8 @@ impl RegionMut {
     /// The bytes, if the CPU can write them.
     pub fn host_bytes_mut(&mut self) -> Option<&mut [u8]> {
         // SAFETY: as for `host_bytes`; `self` is borrowed mutably.
-        (self.kind == MemoryKind::Host).then(|| unsafe { std::slice::from_raw_parts_mut(self.start, self.len) })
+        (self.kind == MemoryKind::Host)
+            .then(|| unsafe { std::slice::from_raw_parts_mut(self.start, self.len) })
     }
 }
 

@@ -1,5 +1,24 @@
 //! The nvdsucx protocol: bytes in, values out, no I/O.
+//!
+//! * the schema's messages ([`Message`], [`Hello`], [`StreamEvent`], [`FrameHeader`], ...), generated from
+//!   `proto/nvdsucx.proto`;
+//! * what goes in front of them: the [`Prefix`] of an active message header and the [client id](client_id) of a
+//!   connection request;
+//! * bytes to values, every limit checked: [`decode_message`], [`decode_frame`], [`decode_trailer`]; and back:
+//!   [`encode_message`], [`FrameHeader::encode_for`];
+//! * decisions: [`accept`], [`ucx_compatible`];
+//! * the state that a sender repeats to each peer that joins: [`StickyEvents`].
+//!
+//! Nothing here trusts what it reads: whatever the bytes, the outcome is a checked value or a [`DecodeError`].
 #![forbid(unsafe_code)]
+
+mod codec;
+mod error;
+mod frame;
+mod greeting;
+mod negotiate;
+mod prefix;
+mod sticky;
 
 mod schema {
     #![allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)]
@@ -7,3 +26,16 @@ mod schema {
 }
 
 pub use schema::*;
+
+pub use codec::{MAX_HELLO_TEXT, MAX_MESSAGE, MAX_REASON, decode_message, encode_message};
+pub use error::DecodeError;
+pub use frame::{
+    EncodedHeader, FrameArrival, MAX_DIMENSION, MAX_FORMAT_NAME, MAX_HEADER, MAX_MEMORIES, MAX_METAS,
+    MAX_PLANES, decode_frame, decode_trailer,
+};
+pub use greeting::{MAX_GREETING, PREAMBLE, decode_greeting, encode_greeting};
+pub use negotiate::{accept, ucx_compatible};
+pub use prefix::{
+    AM_CONTROL, AM_FRAME, CLIENT_ID_MAGIC, OLDEST_VERSION, Prefix, VERSION, client_id, is_native_client_id,
+};
+pub use sticky::{MAX_STICKY, StickyEvents, is_sticky};

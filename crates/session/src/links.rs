@@ -1,0 +1,563 @@
+//! Connections to peers, from the front door to the farewell.
+//!
+//! A link is a socket through the front door, a UCX endpoint, and what is known of the peer. The listening side makes one
+//! for every client that comes in; the connecting side has one at a time, made again by the [`Connector`] until it holds.
+//! How a link comes up is in `handshake.rs`; what happens once it is, and how it ends, is here. The role (publisher or
+//! subscriber) hears of a link when it is up.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nvdsucx_wire as wire;
+use nvdsucx_wire::message::Kind;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use ucp::{
+    Context, Data, Endpoint, EndpointId, Event, Listener, Region, RegionMut, SendMode, Setting, Status,
+    Worker,
+};
+use wire::Hello;
+
+use crate::connector::{Connector, resolve};
+use crate::door::{self, Visitor, Watch};
+use crate::doorbell::Doorbell;
+use crate::{Config, Error, Notice, Peer, Side};
+
+/// After the connection is lost: silence after which nothing more is expected of what was sent before.
+const DRAIN_QUIET: Duration = Duration::from_millis(50);
+/// And how long to listen at the most.
+const DRAIN_LIMIT: Duration = Duration::from_secs(2);
+/// How long a farewell may take to get through.
+pub(crate) const FAREWELL: Duration = Duration::from_millis(300);
+/// How often the door is looked at while the data path is busy.
+const DOOR_INTERVAL: Duration = Duration::from_millis(5);
+/// What the watch calls the listening socket.
+pub(crate) const LISTENER: u64 = 0;
+
+/// Tells links apart; never used twice in a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct LinkId(pub(crate) u64);
+
+/// What becomes of a frame header and its data.
+pub(crate) struct Frame {
+    pub(crate) header: Vec<u8>,
+    pub(crate) data: Data,
+}
+
+/// What the links tell the role.
+pub(crate) enum LinkEvent {
+    Up(LinkId),
+    Control(LinkId, Kind),
+    Frame(LinkId, Frame),
+    Received {
+        cookie: u64,
+        region: RegionMut,
+        result: Result<(), Status>,
+    },
+    Down(LinkId, Departure),
+    /// The session cannot go on.
+    Fatal(Error),
+}
+
+/// How a link came to its end.
+#[derive(Clone, Debug)]
+pub(crate) struct Departure {
+    pub(crate) peer: Peer,
+    pub(crate) reason: String,
+    /// It said good-bye.
+    pub(crate) orderly: bool,
+}
+
+pub(crate) enum Stage {
+    /// The client's socket connects.
+    Dialling {
+        until: Instant,
+    },
+    /// The greeting has not come.
+    Greeting {
+        until: Instant,
+    },
+    /// UCX connects.
+    Attaching {
+        until: Instant,
+    },
+    Up,
+    /// The connection is lost; what was sent before may still come.
+    Draining {
+        cause: String,
+        quiet: Instant,
+        limit: Instant,
+    },
+    /// It has been told that this is the end; it closes the connection.
+    Leaving {
+        until: Instant,
+    },
+}
+
+pub(crate) struct Link {
+    pub(crate) stage: Stage,
+    /// `None` once the peer has closed it.
+    pub(crate) door: Option<Visitor>,
+    pub(crate) endpoint: Option<Endpoint>,
+    /// Waits for this one client.
+    pub(crate) listener: Option<Listener>,
+    pub(crate) peer: Peer,
+    /// The peer puts it before every message to us.
+    pub(crate) token: u64,
+    /// What the peer said of itself.
+    pub(crate) theirs: Hello,
+    mode: SendMode,
+    heard: Instant,
+    asked: Instant,
+}
+
+pub(crate) struct Links {
+    pub(crate) config: Config,
+    pub(crate) hello: Hello,
+    notify: Box<dyn FnMut(Notice) + Send>,
+    pub(crate) links: HashMap<LinkId, Link>,
+    tokens: HashMap<u64, LinkId>,
+    endpoints: HashMap<EndpointId, LinkId>,
+    pub(crate) connector: Option<Connector>,
+    pub(crate) events: Vec<LinkEvent>,
+    pub(crate) door: Option<TcpListener>,
+    pub(crate) watch: Watch,
+    door_attended: Instant,
+    pub(crate) stranger_warned: Option<Instant>,
+    random: RandomState,
+    last_random: u64,
+    last_link: u64,
+    // After the endpoints above, which are of it.
+    pub(crate) worker: Worker,
+    context: Context,
+}
+
+impl Links {
+    /// Brings UCX up, and opens the front door where listening is our side. `hello` is what every peer is told of us; its
+    /// token is filled in for each.
+    pub(crate) fn new(
+        config: Config,
+        hello: Hello,
+        doorbell: &Arc<Doorbell>,
+        notify: Box<dyn FnMut(Notice) + Send>,
+    ) -> Result<Self, Error> {
+        let ucx = |status: Status| Error::Ucx(status.to_string());
+        let system = |error: std::io::Error| Error::Thread(error.to_string());
+        // Other releases of UCX refuse to connect otherwise, and UCX keeps to the interface the user named.
+        let mut settings = vec![Setting { name: "CM_USE_ALL_DEVICES", value: "n", force: false }];
+        if !config.high_performance {
+            settings.push(Setting { name: "TLS", value: "tcp,cuda", force: true });
+        }
+        let context = Context::new(&config.name, &settings).map_err(ucx)?;
+        let random = RandomState::new();
+        let client_id = wire::client_id(random.hash_one(0) as u32);
+        let worker = Worker::new(&context, client_id, &[wire::AM_CONTROL, wire::AM_FRAME]).map_err(ucx)?;
+        let watch = Watch::new().map_err(system)?;
+        let (mut door, mut connector) = (None, None);
+        match config.side {
+            Side::Listen => {
+                let listener = listen(&config)?;
+                watch.add(&listener, LISTENER, false).map_err(system)?;
+                door = Some(listener);
+            }
+            Side::Connect => connector = Some(Connector::new(&config, Arc::clone(doorbell))),
+        }
+        Ok(Self {
+            config,
+            hello: Hello { ucx_client_id: client_id, ..hello },
+            notify,
+            links: HashMap::new(),
+            tokens: HashMap::new(),
+            endpoints: HashMap::new(),
+            connector,
+            events: Vec::new(),
+            door,
+            watch,
+            door_attended: Instant::now(),
+            stranger_warned: None,
+            random,
+            last_random: 0,
+            last_link: LISTENER,
+            worker,
+            context,
+        })
+    }
+
+    pub(crate) fn local_address(&self) -> Option<SocketAddr> {
+        self.door.as_ref()?.local_addr().ok()
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// What to sleep on, after [`arm`](Self::arm): UCX, and the front door.
+    pub(crate) fn event_fds(&self) -> [BorrowedFd<'_>; 2] {
+        [self.worker.event_fd(), self.watch.fd()]
+    }
+
+    /// Prepares UCX for a sleep. If it cannot be armed there is work, or an error that the next round reports.
+    pub(crate) fn arm(&self) -> bool {
+        matches!(self.worker.arm(), Ok(true))
+    }
+
+    pub(crate) fn notify(&mut self, notice: Notice) {
+        (self.notify)(notice);
+    }
+
+    pub(crate) fn peer(&self, id: LinkId) -> Option<&Peer> {
+        self.links.get(&id).map(|link| &link.peer)
+    }
+
+    /// What the peer said of itself.
+    pub(crate) fn hello_of(&self, id: LinkId) -> Option<&Hello> {
+        self.links.get(&id).map(|link| &link.theirs)
+    }
+
+    /// Links that count against the limit of peers.
+    pub(crate) fn is_full(&self) -> bool {
+        let taken =
+            |link: &&Link| matches!(link.stage, Stage::Attaching { .. } | Stage::Up | Stage::Draining { .. });
+        self.links.values().filter(taken).count() >= self.config.max_peers
+    }
+
+    pub(crate) fn next_link(&mut self) -> LinkId {
+        self.last_link += 1;
+        LinkId(self.last_link)
+    }
+
+    pub(crate) fn add(&mut self, id: LinkId, door: Visitor, address: String, stage: Stage) {
+        let now = Instant::now();
+        // Unpredictable to peers: the standard library's keyed hash, seeded by the system.
+        self.last_random += 1;
+        let token = self.random.hash_one(self.last_random);
+        let link = Link {
+            stage,
+            door: Some(door),
+            endpoint: None,
+            listener: None,
+            peer: Peer { address, software: String::new(), ucx_version: String::new(), lanes: Vec::new() },
+            token,
+            theirs: Hello::default(),
+            mode: SendMode::Eager,
+            heard: now,
+            asked: now,
+        };
+        self.tokens.insert(token, id);
+        self.links.insert(id, link);
+    }
+
+    pub(crate) fn remove(&mut self, id: LinkId) -> Option<Link> {
+        let link = self.links.remove(&id)?;
+        self.tokens.remove(&link.token);
+        if let Some(endpoint) = &link.endpoint {
+            self.endpoints.remove(&endpoint.id());
+        }
+        Some(link)
+    }
+
+    /// UCX is connected, as far as can be seen from here.
+    pub(crate) fn attach(&mut self, id: LinkId, endpoint: Endpoint) {
+        if let Some(link) = self.links.get_mut(&id) {
+            self.endpoints.insert(endpoint.id(), id);
+            link.endpoint = Some(endpoint);
+            self.send_control(id, Kind::Ping(wire::Ping { id: 0 }));
+        }
+    }
+
+    /// Lets UCX work and handles what happened. Returns whether anything did; [`take_events`](Self::take_events) has it.
+    pub(crate) fn progress(&mut self) -> bool {
+        let mut busy = self.worker.progress();
+        while let Some(event) = self.worker.next_event() {
+            busy = true;
+            match event {
+                Event::ConnectionRequest(request) => self.connection_request(request),
+                Event::Message(message) => self.message(message),
+                // The peer's failure, if that is what it was, is reported for its endpoint.
+                Event::Sent { .. } => {}
+                Event::Received { cookie, region, result } => {
+                    self.events.push(LinkEvent::Received { cookie, region, result });
+                }
+                Event::Failed { endpoint, status } => {
+                    if let Some(&id) = self.endpoints.get(&endpoint) {
+                        self.connection_lost(id, &status.to_string());
+                    }
+                }
+            }
+        }
+        busy
+    }
+
+    pub(crate) fn take_events(&mut self) -> Vec<LinkEvent> {
+        std::mem::take(&mut self.events)
+    }
+
+    fn message(&mut self, message: ucp::Message) {
+        let (prefix, _) = match wire::Prefix::decode(&message.header) {
+            Ok(decoded) => decoded,
+            Err(error) => return tracing::warn!("skipped a message: {error}"),
+        };
+        let Some(&id) = self.tokens.get(&prefix.token) else {
+            return tracing::debug!("skipped a message of a connection that is gone");
+        };
+        let now = Instant::now();
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.heard = now;
+        match &mut link.stage {
+            Stage::Attaching { .. } => self.up(id),
+            Stage::Draining { quiet, limit, .. } => *quiet = (now + DRAIN_QUIET).min(*limit),
+            Stage::Up => {}
+            Stage::Dialling { .. } | Stage::Greeting { .. } | Stage::Leaving { .. } => return,
+        }
+        match (message.id, message.data) {
+            (wire::AM_FRAME, data) => {
+                let frame = Frame { header: message.header, data };
+                self.events.push(LinkEvent::Frame(id, frame));
+            }
+            (_, Data::Rendezvous(_)) => self.broke_protocol(id, "it wants a control message to be fetched"),
+            (_, Data::Copied(bytes)) => self.control(id, &bytes),
+            (_, Data::Held(held)) => self.control(id, held.bytes()),
+        }
+    }
+
+    fn control(&mut self, id: LinkId, bytes: &[u8]) {
+        match wire::decode_message(bytes) {
+            Ok(Some(Kind::Bye(bye))) => self.down(id, format!("it left: {}", bye.reason), true),
+            Ok(Some(Kind::Ping(ping))) => self.send_control(id, Kind::Pong(ping)),
+            Ok(Some(Kind::Pong(_))) => {}
+            Ok(Some(Kind::Hello(_) | Kind::Welcome(_) | Kind::Refusal(_))) => {
+                self.broke_protocol(id, "it introduced itself again");
+            }
+            Ok(Some(kind)) => self.events.push(LinkEvent::Control(id, kind)),
+            Ok(None) => tracing::debug!("skipped a message of an unknown kind"),
+            Err(error) => self.broke_protocol(id, &error.to_string()),
+        }
+    }
+
+    /// Both sides have heard from each other over UCX.
+    fn up(&mut self, id: LinkId) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.stage = Stage::Up;
+        link.listener = None;
+        link.peer.software.clone_from(&link.theirs.software);
+        link.peer.ucx_version.clone_from(&link.theirs.ucx_version);
+        link.peer.lanes = link.endpoint.as_ref().map(Endpoint::lanes).unwrap_or_default();
+        if wire::ucx_compatible(&self.hello.ucx_version, &link.theirs.ucx_version) {
+            link.mode = SendMode::Auto;
+        }
+        let peer = link.peer.clone();
+        if let Some(connector) = &mut self.connector {
+            connector.succeeded();
+        }
+        self.events.push(LinkEvent::Up(id));
+        self.notify(Notice::Joined(peer));
+    }
+
+    /// UCX or the socket reports that the peer is not there any more.
+    pub(crate) fn connection_lost(&mut self, id: LinkId, cause: &str) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        match link.stage {
+            Stage::Up => {
+                let now = Instant::now();
+                link.stage = Stage::Draining {
+                    cause: format!("{cause}: the other side was killed, crashed, or the network failed"),
+                    quiet: now + DRAIN_QUIET,
+                    limit: now + DRAIN_LIMIT,
+                };
+            }
+            Stage::Dialling { .. } | Stage::Greeting { .. } | Stage::Attaching { .. } => {
+                self.attempt_failed(id, cause.to_owned());
+            }
+            Stage::Leaving { .. } => drop(self.remove(id)),
+            Stage::Draining { .. } => {}
+        }
+    }
+
+    /// The peer does what no peer of ours does.
+    pub(crate) fn broke_protocol(&mut self, id: LinkId, cause: &str) {
+        let Some(link) = self.links.get(&id) else { return };
+        match link.stage {
+            Stage::Dialling { .. } | Stage::Greeting { .. } | Stage::Attaching { .. } => {
+                self.attempt_failed(id, cause.to_owned());
+            }
+            Stage::Leaving { .. } => drop(self.remove(id)),
+            Stage::Up | Stage::Draining { .. } => self.down(
+                id,
+                format!(
+                    "it broke the protocol: {cause}. Both ends should run the same release of the plugin"
+                ),
+                false,
+            ),
+        }
+    }
+
+    /// The link is at its end: the role is told.
+    fn down(&mut self, id: LinkId, reason: String, orderly: bool) {
+        if let Some(link) = self.remove(id) {
+            self.events.push(LinkEvent::Down(id, Departure { peer: link.peer, reason, orderly }));
+        }
+    }
+
+    /// Connects again after a link that was up is down.
+    pub(crate) fn reconnect(&mut self) {
+        if let Some(connector) = &mut self.connector {
+            connector.start_over(&self.config);
+        }
+    }
+
+    /// Does what is due and says when to be called next.
+    pub(crate) fn tick(&mut self) -> Option<Instant> {
+        let now = Instant::now();
+        if now >= self.door_attended + DOOR_INTERVAL {
+            self.attend_door();
+        }
+        let ids: Vec<_> = self.links.keys().copied().collect();
+        let next = ids.into_iter().filter_map(|id| self.tick_link(id, now)).min();
+        earliest(next, self.tick_connector(now))
+    }
+
+    /// Looks who is at the door.
+    pub(crate) fn attend_door(&mut self) {
+        self.door_attended = Instant::now();
+        for id in self.watch.ready() {
+            if id == LISTENER {
+                self.open_door();
+            } else {
+                self.visit(LinkId(id));
+            }
+        }
+    }
+
+    fn tick_link(&mut self, id: LinkId, now: Instant) -> Option<Instant> {
+        let link = self.links.get_mut(&id)?;
+        match &link.stage {
+            Stage::Dialling { until } | Stage::Greeting { until } | Stage::Attaching { until }
+                if now >= *until =>
+            {
+                let cause = link.stage.what_is_missing().to_owned();
+                self.attempt_failed(id, cause);
+                None
+            }
+            Stage::Draining { cause, quiet, .. } if now >= *quiet => {
+                let cause = cause.clone();
+                self.down(id, cause, false);
+                None
+            }
+            Stage::Leaving { until } if now >= *until => {
+                self.remove(id);
+                None
+            }
+            Stage::Dialling { until }
+            | Stage::Greeting { until }
+            | Stage::Attaching { until }
+            | Stage::Leaving { until }
+            | Stage::Draining { quiet: until, .. } => Some(*until),
+            Stage::Up => self.tick_heartbeat(id, now),
+        }
+    }
+
+    fn tick_heartbeat(&mut self, id: LinkId, now: Instant) -> Option<Instant> {
+        let timeout = self.config.peer_timeout?;
+        let link = self.links.get_mut(&id)?;
+        let lost = link.heard + timeout;
+        if now >= lost {
+            let reason = format!(
+                "no sign of life for {} ms (`peer-timeout`): it is stopped, overloaded, or cut off",
+                timeout.as_millis()
+            );
+            self.down(id, reason, false);
+            return None;
+        }
+        let ask = link.heard.max(link.asked) + timeout / 3;
+        if now < ask {
+            return Some(ask.min(lost));
+        }
+        link.asked = now;
+        self.send_control(id, Kind::Ping(wire::Ping { id: 0 }));
+        Some(lost.min(now + timeout / 3))
+    }
+
+    pub(crate) fn send_control(&mut self, to: LinkId, kind: Kind) {
+        let Some(Link { endpoint: Some(endpoint), theirs, .. }) = self.links.get(&to) else { return };
+        let header = wire::Prefix { token: theirs.token, trailer: 0 }.encode().to_vec();
+        let body = wire::encode_message(&wire::Message::from(kind));
+        // Always eager: there is no landing buffer for control messages.
+        endpoint.send(wire::AM_CONTROL, header, vec![Region::from(body)], SendMode::Eager, 0);
+    }
+
+    pub(crate) fn send_frame(&mut self, to: LinkId, header: &wire::FrameHeader, regions: &[Region]) {
+        let Some(Link { endpoint: Some(endpoint), theirs, mode, .. }) = self.links.get(&to) else { return };
+        let encoded = header.encode_for(theirs.token, self.worker.max_header());
+        let mut regions = regions.to_vec();
+        if !encoded.trailer.is_empty() {
+            regions.push(Region::from(encoded.trailer));
+        }
+        endpoint.send(wire::AM_FRAME, encoded.inline, regions, *mode, 0);
+    }
+
+    /// Says good-bye to a peer, which closes the connection then.
+    pub(crate) fn say_bye(&mut self, to: LinkId, reason: &str, until: Instant) {
+        self.send_control(to, Kind::Bye(wire::Bye { reason: reason.to_owned() }));
+        self.leave(to, until);
+    }
+
+    pub(crate) fn leave(&mut self, id: LinkId, until: Instant) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.stage = Stage::Leaving { until };
+        }
+    }
+
+    /// Says good-bye to all and gives the farewells time to get through.
+    pub(crate) fn close(mut self, reason: &str) {
+        let until = Instant::now() + FAREWELL;
+        let ids: Vec<_> = self.links.keys().copied().collect();
+        for id in ids {
+            match self.links[&id].stage {
+                Stage::Up => self.say_bye(id, reason, until),
+                Stage::Leaving { .. } => self.leave(id, until),
+                _ => drop(self.remove(id)),
+            }
+        }
+        while !self.links.is_empty() && Instant::now() < until {
+            if !self.progress() && self.arm() {
+                let timeout = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+                let mut fds = self.event_fds().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+                // An interruption or an error only makes the loop look once more.
+                let _ = poll(&mut fds, Some(&timeout));
+            }
+            self.attend_door();
+            self.events.clear();
+        }
+    }
+}
+
+/// The address is bound, or the error says what to try.
+fn listen(config: &Config) -> Result<TcpListener, Error> {
+    let address = resolve(&config.address, config.port)?[0];
+    door::listen(address).map_err(|error| Error::Listen {
+        address,
+        hint: match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                "Choose another port, or port=0 to let the system choose (`ss -ltnp` shows who has it)"
+            }
+            std::io::ErrorKind::PermissionDenied => "Choose a port above 1023",
+            _ => "Check that the address is one of this host's (`ip addr`)",
+        },
+        cause: error.to_string(),
+    })
+}
+
+/// The earlier of two moments.
+pub(crate) fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}

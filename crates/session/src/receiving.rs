@@ -1,0 +1,426 @@
+//! The subscriber on the transport thread: frames land, are put in order, and queued for the pipeline.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nvdsucx_wire as wire;
+use nvdsucx_wire::message::Kind;
+use nvdsucx_wire::stream_event::Event;
+use ucp::{Data, RegionMut, Status};
+use wire::{FrameArrival, FrameHeader, StreamEvent};
+
+use crate::landing::{Landing, Slot};
+use crate::links::{Departure, FAREWELL, Frame, LinkEvent, LinkId, Links};
+use crate::stats::PeerCounters;
+use crate::subscriber::{Entry, Shared, State, Taken};
+use crate::transport::Role;
+use crate::{Error, Incoming, Interrupted, Landed, Notice, OnDisconnect, ReceivedFrame, ReceiverConfig};
+
+/// Payloads up to this length get memory of their own instead of a landing buffer.
+const SMALL: usize = 64 << 10;
+/// Events that may be between the frames of a window.
+const EVENTS: u64 = 4096;
+/// How long the pipeline waits for a frame, while it holds every landing buffer itself, before there are more of them.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+pub(crate) struct Receiving {
+    shared: Arc<Shared>,
+    max_frame_size: usize,
+    /// What a sender may have in flight.
+    limit: wire::Window,
+    landing: Landing,
+    sender: Option<Sender>,
+    /// Senders there have been.
+    epoch: u64,
+    /// Frames that wait for a landing buffer, in order of arrival.
+    waiting: VecDeque<(FrameArrival, Data)>,
+    /// Frames that land now, by cookie.
+    fetching: HashMap<u64, Fetch>,
+    last_cookie: u64,
+}
+
+struct Fetch {
+    epoch: u64,
+    arrival: FrameArrival,
+    slot: u64,
+    len: usize,
+}
+
+/// The connected sender and its stream.
+struct Sender {
+    id: LinkId,
+    counters: Arc<PeerCounters>,
+    /// Sequence number of the first of `pending`.
+    next: u64,
+    /// What has arrived and not been queued: something before it is missing.
+    pending: VecDeque<Option<Incoming>>,
+    /// Frames and bytes that have arrived and not been acknowledged.
+    frames: u64,
+    bytes: u64,
+    /// It has sent the end of the stream.
+    ended: bool,
+    discontinuity: bool,
+}
+
+impl Receiving {
+    pub(crate) fn new(shared: Arc<Shared>, config: ReceiverConfig, limit: wire::Window) -> Self {
+        let landing =
+            Landing::new(config.allocator, Arc::clone(&shared.doorbell), config.buffers, config.initial_size);
+        Self {
+            shared,
+            max_frame_size: config.max_frame_size,
+            limit,
+            landing,
+            sender: None,
+            epoch: 0,
+            waiting: VecDeque::new(),
+            fetching: HashMap::new(),
+            last_cookie: 0,
+        }
+    }
+}
+
+impl Role for Receiving {
+    fn handle(&mut self, links: &mut Links, event: LinkEvent) {
+        match event {
+            LinkEvent::Up(id) => self.join(links, id),
+            LinkEvent::Frame(id, frame) => self.frame(links, id, frame),
+            LinkEvent::Control(id, Kind::Event(event)) => self.event(links, id, event),
+            LinkEvent::Control(_, Kind::Latency(latency)) => links.notify(Notice::Latency(latency)),
+            LinkEvent::Control(id, _) => links.broke_protocol(id, "it sent what only a receiver sends"),
+            LinkEvent::Received { cookie, region, result } => self.received(links, cookie, region, result),
+            LinkEvent::Down(id, departure) => self.leave(links, id, departure),
+            LinkEvent::Fatal(error) => self.shared.end(Interrupted::Failed(error)),
+        }
+    }
+
+    fn poll(&mut self, links: &mut Links) -> bool {
+        let mut busy = self.land_waiting(links);
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.lock();
+        let upstream = std::mem::take(&mut state.upstream);
+        state.short = !self.waiting.is_empty();
+        let tell = state.taken.is_enough() || state.queue.is_empty();
+        let taken = &mut state.taken;
+        let ack = tell.then(|| taken.sequence.take()).flatten().filter(|_| taken.epoch == self.epoch);
+        let (frames, bytes) = if ack.is_some() {
+            (std::mem::take(&mut taken.frames), std::mem::take(&mut taken.bytes))
+        } else {
+            (0, 0)
+        };
+        drop(state);
+        let Some(sender) = &mut self.sender else { return busy };
+        for event in upstream {
+            links.send_control(sender.id, Kind::Upstream(event));
+            busy = true;
+        }
+        if let Some(sequence) = ack {
+            sender.frames = sender.frames.saturating_sub(frames);
+            sender.bytes = sender.bytes.saturating_sub(bytes);
+            sender.counters.in_flight.set(sender.frames);
+            links.send_control(sender.id, Kind::Ack(wire::Ack { sequence }));
+            busy = true;
+        }
+        busy
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        if self.waiting.is_empty() || !self.fetching.is_empty() {
+            return None;
+        }
+        let state = self.shared.lock();
+        state.waiting.filter(|_| state.queue.is_empty()).map(|since| since + PATIENCE)
+    }
+}
+
+impl Receiving {
+    fn join(&mut self, links: &mut Links, id: LinkId) {
+        let (Some(peer), Some(hello)) = (links.peer(id), links.hello_of(id)) else { return };
+        let window = hello.window.unwrap_or(self.limit);
+        self.epoch += 1;
+        self.sender = Some(Sender {
+            id,
+            counters: self.shared.counters.join(id, peer.clone()),
+            next: 0,
+            pending: VecDeque::new(),
+            frames: 0,
+            bytes: 0,
+            ended: false,
+            discontinuity: self.epoch > 1,
+        });
+        // A quarter of the window at a time: few messages, and the sender never waits for one.
+        self.shared.lock().taken = Taken {
+            epoch: self.epoch,
+            enough_frames: (u64::from(window.frames.min(self.limit.frames)) / 4).max(1),
+            enough_bytes: (window.bytes.min(self.limit.bytes) / 4).max(1),
+            ..Taken::default()
+        };
+    }
+
+    fn leave(&mut self, links: &mut Links, id: LinkId, departure: Departure) {
+        if self.sender.as_ref().is_none_or(|sender| sender.id != id) {
+            return;
+        }
+        // What has arrived in whole can still be delivered; what waits at the sender is lost.
+        for (arrival, data) in std::mem::take(&mut self.waiting) {
+            if let Data::Held(held) = data
+                && let Some(landed) = Landed::copy_of(held.bytes())
+            {
+                self.landed(links, arrival, landed);
+            }
+        }
+        let Some(sender) = self.sender.take() else { return };
+        let orderly = departure.orderly || sender.ended;
+        self.shared.counters.leave(id, orderly);
+        let Departure { peer, reason, .. } = departure;
+        links.notify(Notice::Left { peer: peer.clone(), reason: reason.clone(), orderly });
+        if sender.ended {
+            return;
+        }
+        match links.config().on_disconnect {
+            OnDisconnect::Fail => {
+                let cause = format!("{reason}, before the end of its stream");
+                self.fail(links, Error::Disconnected { peer: peer.address, cause });
+            }
+            OnDisconnect::Eos => self.shared.end(Interrupted::Eos),
+            OnDisconnect::Reconnect => {
+                links.notify(Notice::Warning(format!("lost {}: {reason}", peer.address)));
+                links.reconnect();
+            }
+        }
+    }
+
+    /// The session is at its end; the sender is told.
+    fn fail(&mut self, links: &mut Links, error: Error) {
+        if let Some(sender) = self.sender.take() {
+            self.shared.counters.leave(sender.id, false);
+            links.say_bye(sender.id, &error.to_string(), Instant::now() + FAREWELL);
+        }
+        self.waiting.clear();
+        self.shared.end(Interrupted::Failed(error));
+    }
+
+    fn frame(&mut self, links: &mut Links, id: LinkId, frame: Frame) {
+        let Some(sender) = self.sender.as_mut().filter(|sender| sender.id == id) else { return };
+        let size = frame.data.len() as u64;
+        let arrival = match wire::decode_frame(&frame.header, size) {
+            Ok(arrival) => arrival,
+            Err(error) => return links.broke_protocol(id, &error.to_string()),
+        };
+        let limit = self.max_frame_size as u64;
+        if payload_len(&arrival, size) > limit {
+            let peer = links.peer(id).map(|peer| peer.address.clone()).unwrap_or_default();
+            return self.fail(links, Error::FrameTooLarge { peer, size, limit });
+        }
+        sender.frames += 1;
+        sender.bytes += size;
+        sender.counters.frames.add(1);
+        sender.counters.bytes.add(size);
+        sender.counters.in_flight.set(sender.frames);
+        // A sender counts payloads, and lets one frame of any size through.
+        let room = self.limit.bytes + limit + u64::from(wire::MAX_HEADER) * sender.frames;
+        if sender.frames > self.limit.frames.into() || sender.bytes > room {
+            return links.broke_protocol(id, "it sends more than it was allowed to have in flight");
+        }
+        self.waiting.push_back((arrival, frame.data));
+        self.land_waiting(links);
+    }
+
+    /// Gives every waiting frame, first come first served, a place to land while there are any.
+    fn land_waiting(&mut self, links: &mut Links) -> bool {
+        let mut busy = false;
+        while let Some((arrival, data)) = self.waiting.pop_front() {
+            let len = data.len();
+            let small = match &data {
+                Data::Copied(bytes) => Some(bytes.as_slice()),
+                Data::Held(held) if len <= SMALL => Some(held.bytes()),
+                _ => None,
+            };
+            if let Some(bytes) = small {
+                match Landed::copy_of(bytes) {
+                    Some(landed) => self.landed(links, arrival, landed),
+                    None => self.fail(links, Error::OutOfMemory(len)),
+                }
+                busy = true;
+                continue;
+            }
+            let slot = match self.landing.take(links.context(), len) {
+                Ok(slot) => slot,
+                Err(error) => {
+                    self.fail(links, error);
+                    return true;
+                }
+            };
+            let Some(slot) = slot else {
+                self.waiting.push_front((arrival, data));
+                if self.is_starved() {
+                    self.landing.grow();
+                    tracing::warn!(
+                        "the pipeline holds all landing buffers and waits for more: there may be {} now; set \
+                         `num-nvbuf` to what it needs",
+                        self.landing.limit()
+                    );
+                    continue;
+                }
+                return busy;
+            };
+            busy = true;
+            self.land(links, arrival, data, slot);
+        }
+        busy
+    }
+
+    /// The pipeline waits, has nothing queued and nothing under way, and all landing buffers are with it.
+    fn is_starved(&self) -> bool {
+        let mut state = self.shared.lock();
+        let starved = self.fetching.is_empty()
+            && state.queue.is_empty()
+            && state.waiting.is_some_and(|since| since.elapsed() >= PATIENCE);
+        if starved {
+            // Patience starts afresh.
+            state.waiting = Some(Instant::now());
+        }
+        starved
+    }
+
+    fn land(&mut self, links: &mut Links, arrival: FrameArrival, data: Data, mut slot: Slot) {
+        let len = data.len();
+        match data {
+            Data::Rendezvous(rendezvous) => {
+                self.last_cookie += 1;
+                let fetch = Fetch { epoch: self.epoch, arrival, slot: slot.id, len };
+                self.fetching.insert(self.last_cookie, fetch);
+                rendezvous.receive(slot.region, self.last_cookie);
+            }
+            Data::Held(held) => {
+                if let Some(target) = slot.region.host_bytes_mut() {
+                    target[..len].copy_from_slice(held.bytes());
+                }
+                let landed = self.landing.landed(slot, len);
+                self.landed(links, arrival, landed);
+            }
+            Data::Copied(_) => self.landing.put_back(slot),
+        }
+    }
+
+    fn received(&mut self, links: &mut Links, cookie: u64, region: RegionMut, result: Result<(), Status>) {
+        let Some(fetch) = self.fetching.remove(&cookie) else { return };
+        let slot = Slot { id: fetch.slot, region };
+        if fetch.epoch != self.epoch || self.sender.is_none() {
+            return self.landing.put_back(slot);
+        }
+        match result {
+            Ok(()) => {
+                let landed = self.landing.landed(slot, fetch.len);
+                self.landed(links, fetch.arrival, landed);
+            }
+            Err(status) => {
+                // The connection is broken, which is reported by itself; the frame is lost with it.
+                tracing::warn!("a frame of {} bytes could not be fetched: {status}", fetch.len);
+                self.landing.put_back(slot);
+            }
+        }
+    }
+
+    /// A frame is here in whole.
+    fn landed(&mut self, links: &mut Links, arrival: FrameArrival, mut landed: Landed) {
+        let Some(sender) = &mut self.sender else { return };
+        let header = match arrival {
+            FrameArrival::Inline { header, .. } => Ok(header),
+            FrameArrival::Trailer { payload_len, .. } => read_trailer(&mut landed, payload_len),
+        };
+        let id = sender.id;
+        match header {
+            Ok(header) => {
+                let sequence = header.sequence;
+                let frame = ReceivedFrame { header, payload: landed, discontinuity: false };
+                self.arrived(links, id, sequence, Incoming::Frame(frame));
+            }
+            Err(cause) => links.broke_protocol(id, &cause),
+        }
+    }
+
+    fn event(&mut self, links: &mut Links, id: LinkId, event: StreamEvent) {
+        if self.sender.as_ref().is_some_and(|sender| sender.id == id) {
+            self.arrived(links, id, event.sequence, Incoming::Event(event));
+        }
+    }
+
+    /// Puts an item where it belongs, and queues what is complete from the front on.
+    fn arrived(&mut self, links: &mut Links, id: LinkId, sequence: u64, item: Incoming) {
+        let Some(sender) = &mut self.sender else { return };
+        let Some(index) = sequence
+            .checked_sub(sender.next)
+            .filter(|ahead| *ahead < u64::from(self.limit.frames) + EVENTS)
+            .map(|ahead| ahead as usize)
+        else {
+            let cause = format!("number {sequence} arrived where {} is next", sender.next);
+            return links.broke_protocol(id, &cause);
+        };
+        if sender.pending.len() <= index {
+            sender.pending.resize_with(index + 1, || None);
+        }
+        if sender.pending[index].is_some() {
+            return links.broke_protocol(id, &format!("number {sequence} arrived twice"));
+        }
+        sender.pending[index] = Some(item);
+        let mut state = self.shared.lock();
+        while let Some(Some(_)) = sender.pending.front() {
+            let Some(Some(mut item)) = sender.pending.pop_front() else { break };
+            let sequence = sender.next;
+            sender.next += 1;
+            match &mut item {
+                Incoming::Frame(frame) => frame.discontinuity = std::mem::take(&mut sender.discontinuity),
+                Incoming::Event(event) => match event.event {
+                    Some(Event::Eos(_)) => sender.ended = true,
+                    Some(Event::StreamStart(_) | Event::Segment(_)) => sender.ended = false,
+                    Some(Event::Flush(_)) => {
+                        sender.ended = false;
+                        drop_frames(&mut state, &self.shared);
+                    }
+                    _ => {}
+                },
+            }
+            state.queue.push_back(Entry { epoch: self.epoch, sequence, item });
+        }
+        if state.queue.len() as u64 > u64::from(self.limit.frames) + EVENTS {
+            drop(state);
+            return links.broke_protocol(id, "it sends more events than there is room for");
+        }
+        if !state.queue.is_empty() {
+            self.shared.wake(&mut state);
+        }
+    }
+}
+
+/// Drops the queued frames, as if they had been taken.
+fn drop_frames(state: &mut State, shared: &Shared) {
+    for entry in std::mem::take(&mut state.queue) {
+        match entry.item {
+            Incoming::Event(_) => state.queue.push_back(entry),
+            Incoming::Frame(_) => {
+                state.taken.count(&entry);
+                shared.counters.dropped.add(1);
+            }
+        }
+    }
+}
+
+fn payload_len(arrival: &FrameArrival, data_len: u64) -> u64 {
+    match arrival {
+        FrameArrival::Inline { .. } => data_len,
+        FrameArrival::Trailer { payload_len, .. } => *payload_len,
+    }
+}
+
+/// Reads the header behind the payload, and cuts it off.
+fn read_trailer(landed: &mut Landed, payload_len: u64) -> Result<FrameHeader, String> {
+    let split = usize::try_from(payload_len).map_err(|error| error.to_string())?;
+    let header = {
+        let bytes = landed.host_bytes().ok_or("a long frame header landed where the CPU cannot read it")?;
+        wire::decode_trailer(&bytes[split..], payload_len).map_err(|error| error.to_string())?
+    };
+    landed.truncate(split);
+    Ok(header)
+}

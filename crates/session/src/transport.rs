@@ -1,0 +1,120 @@
+//! The transport thread: the only one that touches UCX.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use nvdsucx_wire as wire;
+use wire::Hello;
+
+use crate::doorbell::Doorbell;
+use crate::links::{LinkEvent, Links, earliest};
+use crate::{Config, Error, Notice};
+
+/// How long the thread looks for more to do before it sleeps. Waking it up again costs more than that.
+const SPIN: Duration = Duration::from_micros(20);
+
+/// What a publisher or a subscriber does on the transport thread.
+pub(crate) trait Role {
+    /// Something happened to a link.
+    fn handle(&mut self, links: &mut Links, event: LinkEvent);
+    /// Does what the element's side asks for. Returns whether there was anything to do.
+    fn poll(&mut self, links: &mut Links) -> bool;
+    /// When `poll` is to be called even if nothing happens.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+}
+
+/// The handle to a running transport thread. Dropping it ends the thread.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    doorbell: Arc<Doorbell>,
+    stop: Arc<AtomicBool>,
+    local_address: Option<SocketAddr>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Transport {
+    /// Starts the thread. Returns once UCX is up and, on the listening side, the port is bound.
+    pub(crate) fn start<R: Role>(
+        config: Config,
+        hello: Hello,
+        doorbell: Arc<Doorbell>,
+        notify: impl FnMut(Notice) + Send + 'static,
+        role: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<Self, Error> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (ready, started) = sync_channel(1);
+        let (thread_bell, thread_stop) = (Arc::clone(&doorbell), Arc::clone(&stop));
+        let thread = thread::Builder::new()
+            .name(config.name.clone())
+            .spawn(move || {
+                let links = match Links::new(config, hello, &thread_bell, Box::new(notify)) {
+                    Ok(links) => links,
+                    Err(error) => return drop(ready.send(Err(error))),
+                };
+                if ready.send(Ok(links.local_address())).is_ok() {
+                    run(links, role(), &thread_bell, &thread_stop);
+                }
+            })
+            .map_err(|error| Error::Thread(error.to_string()))?;
+        let local_address =
+            started.recv().unwrap_or_else(|_| Err(Error::Thread("it ended at once".to_owned())))?;
+        Ok(Self { doorbell, stop, local_address, thread: Some(thread) })
+    }
+
+    pub(crate) fn local_address(&self) -> Option<SocketAddr> {
+        self.local_address
+    }
+}
+
+impl Drop for Transport {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        self.doorbell.ring();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the transport thread panicked");
+        }
+    }
+}
+
+fn run<R: Role>(mut links: Links, mut role: R, doorbell: &Doorbell, stop: &AtomicBool) {
+    let mut active = Instant::now();
+    while !stop.load(Ordering::SeqCst) {
+        let mut busy = doorbell.answer();
+        busy |= links.progress();
+        let due = links.tick();
+        loop {
+            let events = links.take_events();
+            if events.is_empty() {
+                break;
+            }
+            busy = true;
+            for event in events {
+                role.handle(&mut links, event);
+            }
+        }
+        busy |= role.poll(&mut links);
+        let now = Instant::now();
+        if busy {
+            active = now;
+        } else if now < active + SPIN {
+            std::hint::spin_loop();
+        } else {
+            let due = earliest(due, role.deadline());
+            let timeout = due.map(|due| due.saturating_duration_since(now));
+            let [_, at_the_door] = doorbell.sleep(links.event_fds(), timeout, || links.arm());
+            if at_the_door {
+                links.attend_door();
+            }
+        }
+    }
+    drop(role);
+    links.close("its pipeline was stopped");
+}
