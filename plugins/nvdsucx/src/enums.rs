@@ -1,0 +1,101 @@
+//! The enumerations of the elements' properties.
+
+use gst::glib;
+use nvdsucx_session::{OnDisconnect, wire};
+
+/// `buf-type`: what the buffers hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[repr(i32)]
+#[enum_type(name = "GstNvDsUcxBufType")]
+pub enum BufType {
+    /// Raw video.
+    #[default]
+    #[enum_value(name = "Video buffers - NvBufSurface", nick = "nvdsucx-buf-video")]
+    Video = 0,
+    /// Raw audio; batched, where there is DeepStream.
+    #[enum_value(name = "Audio buffers - NvBufAudio", nick = "nvdsucx-buf-nv-audio")]
+    NvAudio = 1,
+    /// Raw audio.
+    #[enum_value(name = "Audio buffers - raw memory", nick = "nvdsucx-buf-raw-audio")]
+    RawAudio = 2,
+    /// Text.
+    #[enum_value(name = "Text buffers - gchar", nick = "nvdsucx-buf-text")]
+    Text = 4,
+    /// Anything, encoded streams for example.
+    #[enum_value(name = "Any buffers - raw memory", nick = "nvdsucx-buf-any")]
+    Any = 5,
+}
+
+impl BufType {
+    /// What pads of this kind take and give.
+    pub(crate) fn caps(self) -> gst::Caps {
+        match self {
+            Self::Video => gst::Caps::new_empty_simple("video/x-raw"),
+            // The batched form needs DeepStream's memory; plain buffers are what is left without it.
+            Self::NvAudio | Self::RawAudio => gst::Caps::new_empty_simple("audio/x-raw"),
+            Self::Text => gst::Caps::new_empty_simple("text/x-raw"),
+            Self::Any => gst::Caps::new_any(),
+        }
+    }
+}
+
+impl From<BufType> for wire::BufferType {
+    fn from(buf_type: BufType) -> Self {
+        match buf_type {
+            BufType::Video => Self::Video,
+            BufType::NvAudio => Self::NvAudio,
+            BufType::RawAudio => Self::RawAudio,
+            BufType::Text => Self::Text,
+            BufType::Any => Self::Any,
+        }
+    }
+}
+
+/// `nvbuf-memory-type`: where NVMM output buffers are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, glib::Enum)]
+#[repr(i32)]
+#[enum_type(name = "GstNvBufMemoryType")]
+pub enum MemoryType {
+    /// Whatever the platform prefers.
+    #[enum_value(name = "The platform's default", nick = "nvbuf-mem-default")]
+    Default = 0,
+    /// Pinned host memory.
+    #[enum_value(name = "Pinned host memory", nick = "nvbuf-mem-cuda-pinned")]
+    CudaPinned = 1,
+    /// Memory of the device.
+    #[enum_value(name = "CUDA device memory", nick = "nvbuf-mem-cuda-device")]
+    CudaDevice = 2,
+    /// Managed memory.
+    #[enum_value(name = "CUDA unified memory", nick = "nvbuf-mem-cuda-unified")]
+    CudaUnified = 3,
+    /// Surface arrays of Jetson.
+    #[cfg(target_arch = "aarch64")]
+    #[enum_value(name = "Surface array", nick = "nvbuf-mem-surface-array")]
+    SurfaceArray = 4,
+}
+
+/// `on-disconnect`: what happens when a peer is lost before the stream has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, glib::Enum)]
+#[repr(i32)]
+#[enum_type(name = "GstUcxOnDisconnect")]
+pub enum Disconnect {
+    /// The element posts an error.
+    #[enum_value(name = "Post an error", nick = "error")]
+    Error = 0,
+    /// The stream ends.
+    #[enum_value(name = "End the stream", nick = "eos")]
+    Eos = 1,
+    /// A server waits for the next client, a client connects again.
+    #[enum_value(name = "Wait for the peer to come back", nick = "reconnect")]
+    Reconnect = 2,
+}
+
+impl From<Disconnect> for OnDisconnect {
+    fn from(disconnect: Disconnect) -> Self {
+        match disconnect {
+            Disconnect::Error => Self::Fail,
+            Disconnect::Eos => Self::Eos,
+            Disconnect::Reconnect => Self::Reconnect,
+        }
+    }
+}

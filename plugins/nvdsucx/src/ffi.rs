@@ -1,0 +1,60 @@
+//! What GStreamer has and its Rust bindings lack. All `unsafe` outside of [`memory`](crate::memory) is here.
+
+use std::num::NonZeroU32;
+
+use gst::glib::subclass::prelude::*;
+use gst::glib::translate::{IntoGlib, TryFromGlib, from_glib_borrow};
+use gst::prelude::*;
+use gst::subclass::prelude::*;
+use gst_base::subclass::prelude::*;
+
+use crate::base_sink::{UcxSink, UcxSinkImpl};
+use crate::base_src::{UcxSrc, UcxSrcImpl};
+
+/// Gives `event` a sequence number that came from elsewhere.
+pub(crate) fn set_seqnum(event: &mut gst::EventRef, seqnum: NonZeroU32) {
+    // SAFETY: the reference is to an event, and writable.
+    unsafe { gst::ffi::gst_event_set_seqnum(event.as_mut_ptr(), seqnum.get()) };
+}
+
+// SAFETY: `UcxSink` adds nothing to the class structure of its parent that a subclass would have to fill in.
+unsafe impl<T: UcxSinkImpl> IsSubclassable<T> for UcxSink {}
+
+// SAFETY: as for `UcxSink`.
+unsafe impl<T: UcxSrcImpl> IsSubclassable<T> for UcxSrc {}
+
+/// `GstBaseSinkClass::wait_event`, which the bindings do not offer.
+pub(crate) trait WaitEvent: BaseSinkImpl {
+    /// Called with a GAP or EOS event. The parent waits for preroll and for the clock.
+    fn wait_event(&self, event: &gst::Event) -> Result<gst::FlowSuccess, gst::FlowError>;
+
+    /// What the parent class does.
+    fn parent_wait_event(&self, event: &gst::Event) -> Result<gst::FlowSuccess, gst::FlowError> {
+        // SAFETY: the parent class is a GstBaseSinkClass, as `BaseSinkImpl` demands, and both arguments live.
+        unsafe {
+            let class = Self::type_data().as_ref().parent_class().cast::<gst_base::ffi::GstBaseSinkClass>();
+            let Some(parent) = (*class).wait_event else { return Ok(gst::FlowSuccess::Ok) };
+            gst::FlowSuccess::try_from_glib(parent(
+                self.obj().upcast_ref::<gst_base::BaseSink>().as_ptr(),
+                event.as_mut_ptr(),
+            ))
+        }
+    }
+}
+
+/// Makes GStreamer call [`WaitEvent::wait_event`].
+pub(crate) fn override_wait_event<T: WaitEvent>(class: &mut gst::glib::Class<gst_base::BaseSink>) {
+    class.as_mut().wait_event = Some(wait_event::<T>);
+}
+
+unsafe extern "C" fn wait_event<T: WaitEvent>(
+    sink: *mut gst_base::ffi::GstBaseSink,
+    event: *mut gst::ffi::GstEvent,
+) -> gst::ffi::GstFlowReturn {
+    // SAFETY: GStreamer calls this with an instance of the class it was put into, or of one derived from it, and lends
+    // the event for the call.
+    let (instance, event) =
+        unsafe { (&*sink.cast::<T::Instance>(), from_glib_borrow::<_, gst::Event>(event)) };
+    let imp = instance.imp();
+    gst::panic_to_error!(imp, gst::FlowReturn::Error, { imp.wait_event(&event).into() }).into_glib()
+}

@@ -1,0 +1,3 @@
+//! Between GStreamer's memories and the session's regions, a file for each kind of memory.
+
+pub(crate) mod system;

@@ -1,0 +1,281 @@
+//! The layout of video frames.
+
+use gst_video::{VideoFormat, VideoFormatInfo, VideoFrameFlags, VideoInfo, VideoInterlaceMode, VideoMeta};
+use nvdsucx_session::wire;
+
+use crate::event::Malformed;
+
+/// Bytes of a palette: 256 colours of 4 bytes.
+const PALETTE_SIZE: usize = 1024;
+
+/// Where the planes of a frame are. Made by [`check`] only: every row is within the frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    flags: VideoFrameFlags,
+    format: VideoFormat,
+    width: u32,
+    height: u32,
+    offsets: Vec<usize>,
+    strides: Vec<i32>,
+}
+
+/// The format of a stream of raw video; `None` for other streams.
+pub(crate) fn format_of(caps: &gst::CapsRef) -> Option<VideoInfo> {
+    // GStreamer logs an error for other caps.
+    let raw = caps.structure(0).is_some_and(|structure| structure.name() == "video/x-raw");
+    raw.then(|| VideoInfo::from_caps(caps).ok()).flatten()
+}
+
+/// The layout of `buffer` for the wire, if it carries one.
+pub(crate) fn to_wire(buffer: &gst::BufferRef) -> Option<wire::VideoMeta> {
+    buffer.meta::<VideoMeta>().map(|meta| wire::VideoMeta {
+        flags: meta.video_frame_flags().bits(),
+        format: meta.format().to_str().to_string(),
+        width: meta.width(),
+        height: meta.height(),
+        offsets: meta.offset().iter().map(|offset| *offset as u64).collect(),
+        strides: meta.stride().to_vec(),
+    })
+}
+
+/// The layout that `meta` describes, if a frame of `size` bytes can have it.
+///
+/// Elements trust the layout and the caps, and read or write all rows of either. So the layout must cover the `caps`,
+/// where there are such, and stay within the frame.
+pub(crate) fn check(
+    meta: &wire::VideoMeta,
+    size: usize,
+    caps: Option<&VideoInfo>,
+) -> Result<Layout, Malformed> {
+    let bad = |what: String| Malformed(format!("a video frame with {what}"));
+    if meta.format.contains('\0') {
+        return Err(bad("a zero byte in the name of its format".to_owned()));
+    }
+    let format = VideoFormat::from_string(&meta.format);
+    if matches!(format, VideoFormat::Unknown | VideoFormat::Encoded) {
+        return Err(bad(format!("format `{}`, unknown to this GStreamer", meta.format)));
+    }
+    if let Some(caps) = caps
+        && (caps.format() != format || caps.width() > meta.width || caps.height() > meta.height)
+    {
+        return Err(bad(format!(
+            "layout {} {}x{} in a stream of {} {}x{}",
+            meta.format,
+            meta.width,
+            meta.height,
+            caps.format(),
+            caps.width(),
+            caps.height()
+        )));
+    }
+    let standard = VideoInfo::builder(format, meta.width, meta.height)
+        .build()
+        .ok()
+        .filter(|info| {
+            i32::try_from(meta.width).is_ok() && i32::try_from(meta.height).is_ok() && info.size() > 0
+        })
+        .ok_or_else(|| bad(format!("dimensions {}x{}", meta.width, meta.height)))?;
+    let planes = standard.n_planes() as usize;
+    if meta.offsets.len() != planes || meta.strides.len() != planes {
+        return Err(bad(format!(
+            "{} offsets and {} strides, where {format} has {planes} planes",
+            meta.offsets.len(),
+            meta.strides.len()
+        )));
+    }
+    let mut offsets = Vec::with_capacity(planes);
+    for (plane, (offset, stride)) in meta.offsets.iter().zip(&meta.strides).enumerate() {
+        let fields = caps.is_some_and(|caps| caps.interlace_mode() == VideoInterlaceMode::Alternate);
+        let len = plane_size(&standard, plane, *stride, fields)
+            .ok_or_else(|| bad(format!("stride {stride} in plane {plane} at a width of {}", meta.width)))?;
+        let offset = usize::try_from(*offset)
+            .ok()
+            .filter(|offset| offset.checked_add(len).is_some_and(|end| end <= size));
+        offsets.push(offset.ok_or_else(|| bad(format!("plane {plane} outside of its {size} bytes")))?);
+    }
+    Ok(Layout {
+        flags: VideoFrameFlags::from_bits_truncate(meta.flags),
+        format,
+        width: meta.width,
+        height: meta.height,
+        offsets,
+        strides: meta.strides.clone(),
+    })
+}
+
+/// Bytes of a plane whose rows are `stride` apart; `None` if rows of that width are longer.
+fn plane_size(standard: &VideoInfo, plane: usize, stride: i32, fields: bool) -> Option<usize> {
+    let format = standard.format_info();
+    if format.is_tiled() {
+        // The stride of tiled formats holds the numbers of tiles across and down.
+        let tiles = |stride: i32| ((stride & 0xffff) as usize, (stride >> 16) as usize);
+        let ((across, down), (least_across, least_down)) = (tiles(stride), tiles(standard.stride()[plane]));
+        let tile = format.tile_info(plane as u32).size() as usize;
+        return (stride >= 0 && across >= least_across && down >= least_down).then(|| across * down * tile);
+    }
+    if format.has_palette() && plane == 1 {
+        return Some(PALETTE_SIZE);
+    }
+    let stride = usize::try_from(stride).ok()?;
+    let components = || (0..format.n_components()).filter(|c| format.plane()[*c as usize] as usize == plane);
+    let height = if fields { standard.height().div_ceil(2) } else { standard.height() };
+    let rows = components().map(|c| format.scale_height(c as u8, height)).max()?;
+    let least = components().map(|c| row_size(&format, c, standard, plane)).max()?;
+    if stride < least { None } else { stride.checked_mul(rows as usize) }
+}
+
+fn row_size(format: &VideoFormatInfo, component: u32, standard: &VideoInfo, plane: usize) -> usize {
+    match usize::try_from(format.pixel_stride()[component as usize]) {
+        Ok(pixel) if pixel > 0 => pixel * format.scale_width(component as u8, standard.width()) as usize,
+        // Packed in a way of its own: as GStreamer lays it out.
+        _ => usize::try_from(standard.stride()[plane]).unwrap_or(usize::MAX),
+    }
+}
+
+impl Layout {
+    /// Puts the layout on `buffer`.
+    pub(crate) fn attach(&self, buffer: &mut gst::BufferRef) -> Result<(), Malformed> {
+        VideoMeta::add_full(
+            buffer,
+            self.flags,
+            self.format,
+            self.width,
+            self.height,
+            &self.offsets,
+            &self.strides,
+        )
+        .map(|_| ())
+        .map_err(|err| Malformed(format!("a video layout that GStreamer refuses: {err}")))
+    }
+
+    /// Whether elements that know only the caps find the planes where they are.
+    pub(crate) fn is_standard(&self, caps: &VideoInfo) -> bool {
+        self.format == caps.format()
+            && (self.width, self.height) == (caps.width(), caps.height())
+            && self.offsets == caps.offset()
+            && self.strides == caps.stride()
+    }
+}
+
+/// A copy of `buffer` with its planes where `caps` alone puts them.
+pub(crate) fn repack(buffer: &gst::Buffer, caps: &VideoInfo) -> Result<gst::Buffer, Malformed> {
+    let failed =
+        |what: &str| Malformed(format!("a video frame of {} bytes that cannot be {what}", buffer.size()));
+    let source =
+        gst_video::VideoFrameRef::from_buffer_ref_readable(buffer, caps).map_err(|_| failed("read"))?;
+    let mut copy = gst::Buffer::with_size(caps.size()).map_err(|_| failed("copied: no memory"))?;
+    let fresh = copy.make_mut();
+    {
+        let mut target = gst_video::VideoFrameRef::from_buffer_ref_writable(fresh, caps)
+            .map_err(|_| failed("written to a copy"))?;
+        source.copy(&mut target).map_err(|_| failed("copied"))?;
+    }
+    buffer
+        .copy_into(fresh, gst::BufferCopyFlags::FLAGS | gst::BufferCopyFlags::TIMESTAMPS, ..)
+        .map_err(|_| failed("copied"))?;
+    Ok(copy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(format: VideoFormat, width: u32, height: u32) -> VideoInfo {
+        gst::init().unwrap();
+        VideoInfo::builder(format, width, height).build().unwrap()
+    }
+
+    fn standard(info: &VideoInfo) -> wire::VideoMeta {
+        wire::VideoMeta {
+            flags: 0,
+            format: info.format().to_str().to_string(),
+            width: info.width(),
+            height: info.height(),
+            offsets: info.offset().iter().map(|offset| *offset as u64).collect(),
+            strides: info.stride().to_vec(),
+        }
+    }
+
+    #[test]
+    fn takes_the_standard_layout_of_every_format() {
+        gst::init().unwrap();
+        for format in VideoFormat::iter_raw() {
+            for (width, height) in [(1, 1), (17, 9), (640, 480)] {
+                let Ok(info) = VideoInfo::builder(format, width, height).build() else { continue };
+                let layout = check(&standard(&info), info.size(), Some(&info));
+                assert!(layout.is_ok_and(|layout| layout.is_standard(&info)), "{format} {width}x{height}");
+            }
+        }
+    }
+
+    #[test]
+    fn refuses_the_standard_layout_in_less_memory() {
+        gst::init().unwrap();
+        for format in VideoFormat::iter_raw() {
+            let info = info(format, 640, 480);
+            assert!(check(&standard(&info), info.size() / 2, None).is_err(), "{format}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_reaches_outside_of_the_frame() {
+        let info = info(VideoFormat::Nv12, 64, 32);
+        let good = standard(&info);
+        let bad = [
+            wire::VideoMeta { offsets: vec![0, 2049], ..good.clone() },
+            wire::VideoMeta { offsets: vec![0, u64::MAX], ..good.clone() },
+            wire::VideoMeta { strides: vec![64, 65], ..good.clone() },
+            wire::VideoMeta { strides: vec![i32::MAX, 64], ..good.clone() },
+            wire::VideoMeta { height: 33, ..good.clone() },
+            wire::VideoMeta { width: 65, ..good.clone() },
+            wire::VideoMeta { width: u32::MAX, height: u32::MAX, ..good.clone() },
+        ];
+        assert!(check(&good, info.size(), None).is_ok());
+        for meta in bad {
+            assert!(check(&meta, info.size(), None).is_err(), "{meta:?}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_layout() {
+        let info = info(VideoFormat::Nv12, 64, 32);
+        let good = standard(&info);
+        let bad = [
+            wire::VideoMeta { format: "NV13".to_owned(), ..good.clone() },
+            wire::VideoMeta { format: "NV\u{0}12".to_owned(), ..good.clone() },
+            wire::VideoMeta { format: "ENCODED".to_owned(), ..good.clone() },
+            wire::VideoMeta { format: String::new(), ..good.clone() },
+            wire::VideoMeta { width: 0, ..good.clone() },
+            wire::VideoMeta { height: 0, ..good.clone() },
+            wire::VideoMeta { offsets: vec![0], ..good.clone() },
+            wire::VideoMeta { strides: vec![64; 5], offsets: vec![0; 5], ..good.clone() },
+            wire::VideoMeta { strides: vec![64, 63], ..good.clone() },
+            wire::VideoMeta { strides: vec![-64, 64], ..good.clone() },
+        ];
+        for meta in bad {
+            assert!(check(&meta, 1 << 20, None).is_err(), "{meta:?}");
+        }
+    }
+
+    #[test]
+    fn refuses_a_layout_that_covers_less_than_the_caps() {
+        let caps = info(VideoFormat::Nv12, 64, 32);
+        let size = 1 << 20;
+        assert!(check(&standard(&info(VideoFormat::Nv12, 80, 32)), size, Some(&caps)).is_ok());
+        assert!(check(&standard(&info(VideoFormat::Nv12, 64, 30)), size, Some(&caps)).is_err());
+        assert!(check(&standard(&info(VideoFormat::Nv21, 64, 32)), size, Some(&caps)).is_err());
+    }
+
+    #[test]
+    fn repacks_rows_to_where_the_caps_put_them() {
+        let caps = info(VideoFormat::Gray8, 4, 2);
+        let mut buffer = gst::Buffer::from_mut_slice(b"abcd....efgh....".to_vec());
+        let fresh = buffer.make_mut();
+        fresh.set_pts(gst::ClockTime::SECOND);
+        let meta = wire::VideoMeta { strides: vec![8], offsets: vec![0], ..standard(&caps) };
+        check(&meta, 16, Some(&caps)).unwrap().attach(fresh).unwrap();
+        let copy = repack(&buffer, &caps).unwrap();
+        assert_eq!(copy.map_readable().unwrap().as_slice(), b"abcdefgh");
+        assert_eq!(copy.pts(), Some(gst::ClockTime::SECOND));
+    }
+}

@@ -1,0 +1,132 @@
+//! What the standard input may ask for.
+//!
+//! * `null`, `ready`, `paused`, `playing`: set the state; answers `state-set STATE RESULT ms=N`;
+//! * `push …`: queues for the element `source`, a `scriptsrc`, see `script.rs`;
+//! * `flush`: flushes from the element `source`, drops what was queued;
+//! * `eos`: sends an end of stream into the pipeline;
+//! * `seek NANOSECONDS`: a flushing seek; answers `seek-done true`;
+//! * `upstream key-unit|qos|reconfigure|STRUCTURE`: sends an event upstream from the sink pad of `probe`;
+//! * `latency`: answers `latency-query …`, asked at the sink pad of `probe`;
+//! * `stats`, `get PROPERTY`, `set PROPERTY VALUE`: of the nvdsucx element;
+//! * `block`, `unblock`: lets nothing pass the sink pad of `probe`; answers `blocked`, once there is something to hold;
+//! * `stop`: stops the pipeline and the program, answers `stopped result=… ms=N`.
+
+use std::sync::Mutex;
+use std::time::Instant;
+
+use gst::prelude::*;
+
+use crate::source::ScriptSrc;
+use crate::{describe, say, script};
+
+pub(crate) fn execute(pipeline: &gst::Pipeline, line: &str) -> Result<(), String> {
+    let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
+    match command {
+        "null" | "ready" | "paused" | "playing" => set_state(pipeline, state(command)?),
+        "push" => source(pipeline)?.push(script::parse(rest)?),
+        "flush" => source(pipeline)?.flush(),
+        "eos" => {
+            pipeline.send_event(gst::event::Eos::new());
+        }
+        "seek" => {
+            let position = rest.parse().map(gst::ClockTime::from_nseconds).map_err(|_| "seek NANOSECONDS")?;
+            let done = pipeline.seek_simple(gst::SeekFlags::FLUSH, position).is_ok();
+            say(&format!("seek-done {done}"));
+        }
+        "upstream" => {
+            let event = upstream(rest)?;
+            let taken = probe(pipeline)?.push_event(event);
+            say(&format!("upstream-sent taken={taken}"));
+        }
+        "latency" => say(&latency(pipeline)?),
+        "stats" => {
+            let stats = element(pipeline)?.property::<gst::Structure>("stats");
+            say(&format!("stats {stats}"));
+        }
+        "get" => {
+            let value = element(pipeline)?.property_value(rest);
+            say(&format!("got {rest}={}", value.serialize().map_err(|e| e.to_string())?));
+        }
+        "set" => {
+            let (name, value) = rest.split_once(' ').ok_or("set PROPERTY VALUE")?;
+            element(pipeline)?.set_property_from_str(name, value);
+            say("set-done");
+        }
+        "block" => block(pipeline)?,
+        "unblock" => unblock(pipeline)?,
+        _ => return Err("no such command".into()),
+    }
+    Ok(())
+}
+
+pub(crate) fn state(name: &str) -> Result<gst::State, String> {
+    Ok(match name {
+        "null" => gst::State::Null,
+        "ready" => gst::State::Ready,
+        "paused" => gst::State::Paused,
+        "playing" => gst::State::Playing,
+        _ => return Err(format!("no state is called {name}")),
+    })
+}
+
+pub(crate) fn set_state(pipeline: &gst::Pipeline, state: gst::State) {
+    let begin = Instant::now();
+    let result = pipeline.set_state(state);
+    let millis = begin.elapsed().as_millis();
+    say(&format!("state-set {} {result:?} ms={millis}", describe::state(state)));
+}
+
+fn source(pipeline: &gst::Pipeline) -> Result<ScriptSrc, String> {
+    pipeline
+        .by_name("source")
+        .and_then(|e| e.downcast().ok())
+        .ok_or_else(|| "no scriptsrc called `source`".into())
+}
+
+fn probe(pipeline: &gst::Pipeline) -> Result<gst::Pad, String> {
+    pipeline
+        .by_name("probe")
+        .and_then(|e| e.static_pad("sink"))
+        .ok_or_else(|| "no element called `probe`".into())
+}
+
+fn element(pipeline: &gst::Pipeline) -> Result<gst::Element, String> {
+    pipeline.by_name("ucx").ok_or_else(|| "no element called `ucx`".into())
+}
+
+fn upstream(what: &str) -> Result<gst::Event, String> {
+    Ok(match what {
+        "key-unit" => gst_video::UpstreamForceKeyUnitEvent::builder().all_headers(true).count(7).build(),
+        "qos" => {
+            gst::event::Qos::new(gst::QOSType::Underflow, 1.5, 20_000_000, gst::ClockTime::from_mseconds(40))
+        }
+        "reconfigure" => gst::event::Reconfigure::new(),
+        structure => gst::event::CustomUpstream::new(structure.parse().map_err(|_| "not a structure")?),
+    })
+}
+
+fn latency(pipeline: &gst::Pipeline) -> Result<String, String> {
+    let mut query = gst::query::Latency::new();
+    let answered = probe(pipeline)?.peer_query(&mut query);
+    let (live, min, max) = query.result();
+    let max = max.map_or_else(|| "-".into(), |m| m.nseconds().to_string());
+    Ok(format!("latency-query answered={answered} live={live} min={} max={max}", min.nseconds()))
+}
+
+static BLOCK: Mutex<Option<gst::PadProbeId>> = Mutex::new(None);
+
+fn block(pipeline: &gst::Pipeline) -> Result<(), String> {
+    let what = gst::PadProbeType::BLOCK | gst::PadProbeType::BUFFER;
+    let id = probe(pipeline)?.add_probe(what, |_, _| {
+        say("blocked");
+        gst::PadProbeReturn::Ok
+    });
+    *BLOCK.lock().unwrap() = id;
+    Ok(())
+}
+
+fn unblock(pipeline: &gst::Pipeline) -> Result<(), String> {
+    let id = BLOCK.lock().unwrap().take().ok_or("not blocked")?;
+    probe(pipeline)?.remove_probe(id);
+    Ok(())
+}

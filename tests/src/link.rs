@@ -1,0 +1,213 @@
+//! A sending and a receiving process, joined by the elements under test.
+
+use std::path::PathBuf;
+
+use crate::environment;
+use crate::peer::{Launch, Peer};
+
+/// Which elements join the two processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pairing {
+    /// `nvdsucxserversink` with `nvdsucxclientsrc`.
+    ServerSink,
+    /// `nvdsucxclientsink` with `nvdsucxserversrc`.
+    ServerSrc,
+}
+
+impl Pairing {
+    /// The sending and the receiving element.
+    pub fn elements(self) -> (&'static str, &'static str) {
+        match self {
+            Self::ServerSink => ("nvdsucxserversink", "nvdsucxclientsrc"),
+            Self::ServerSrc => ("nvdsucxclientsink", "nvdsucxserversrc"),
+        }
+    }
+}
+
+/// What UCX may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// `UCX_TLS=tcp`.
+    Tcp,
+    /// Whatever UCX likes.
+    Default,
+}
+
+/// Which release of UCX a process uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UcxRelease {
+    /// The system's.
+    System,
+    /// The one in [`environment::UCX_NEW`].
+    Newest,
+}
+
+/// Describes a pair of processes.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// Which elements.
+    pub pairing: Pairing,
+    /// What UCX may use.
+    pub transport: Transport,
+    /// The sender's and the receiver's UCX.
+    pub ucx: (UcxRelease, UcxRelease),
+    /// What comes before the sending element, with its `!`.
+    pub head: String,
+    /// What comes after the receiving element, with its `!`.
+    pub tail: String,
+    /// Properties of the sending element.
+    pub sink: String,
+    /// Properties of the receiving element.
+    pub src: String,
+    /// `addr` of both.
+    pub addr: String,
+    /// More environment variables for both.
+    pub env: Vec<(String, String)>,
+    /// Commands that run the sender and the receiver, see [`Launch::by`].
+    pub by: (Vec<String>, Vec<String>),
+}
+
+/// A scripted source, whose buffers and events are logged.
+pub const SCRIPT: &str = "scriptsrc name=source ! identity name=probe silent=true !";
+/// An end of the pipeline that logs and takes everything at once.
+pub const TAKE_ALL: &str = "! fakesink name=probe sync=false";
+
+impl Link {
+    /// A script sends buffers of any kind, a fakesink takes them.
+    pub fn new(pairing: Pairing, transport: Transport) -> Self {
+        Self {
+            pairing,
+            transport,
+            ucx: (UcxRelease::System, UcxRelease::System),
+            head: SCRIPT.into(),
+            tail: TAKE_ALL.into(),
+            sink: "buf-type=nvdsucx-buf-any sync=false".into(),
+            src: "buf-type=nvdsucx-buf-any".into(),
+            addr: "127.0.0.1".into(),
+            env: vec![],
+            by: (vec![], vec![]),
+        }
+    }
+
+    /// Each pairing over each transport.
+    pub fn all() -> [Self; 4] {
+        [
+            Self::new(Pairing::ServerSink, Transport::Tcp),
+            Self::new(Pairing::ServerSrc, Transport::Tcp),
+            Self::new(Pairing::ServerSink, Transport::Default),
+            Self::new(Pairing::ServerSrc, Transport::Default),
+        ]
+    }
+
+    /// Each pairing, over UCX's own choice of transports.
+    pub fn both() -> [Self; 2] {
+        [
+            Self::new(Pairing::ServerSink, Transport::Default),
+            Self::new(Pairing::ServerSrc, Transport::Default),
+        ]
+    }
+
+    /// Sets `buf-type` of both, and nothing else of their properties but `sync`.
+    pub fn buf_type(mut self, nick: &str) -> Self {
+        self.sink = format!("buf-type={nick} sync=false");
+        self.src = format!("buf-type={nick}");
+        self
+    }
+
+    /// Replaces [`head`](Self::head).
+    pub fn head(mut self, head: &str) -> Self {
+        self.head = head.into();
+        self
+    }
+
+    /// Replaces [`tail`](Self::tail).
+    pub fn tail(mut self, tail: &str) -> Self {
+        self.tail = tail.into();
+        self
+    }
+
+    /// Adds properties of the sending element.
+    pub fn sink(mut self, properties: &str) -> Self {
+        self.sink = format!("{} {properties}", self.sink);
+        self
+    }
+
+    /// Adds properties of the receiving element.
+    pub fn src(mut self, properties: &str) -> Self {
+        self.src = format!("{} {properties}", self.src);
+        self
+    }
+
+    /// Sets an environment variable for both.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// The sender, which listens or connects at `port`.
+    pub fn sender(&self, port: u16) -> Launch {
+        let (sink, _) = self.pairing.elements();
+        let pipeline = format!("{} {sink} name=ucx addr={} port={port} {}", self.head, self.addr, self.sink);
+        self.surround(Launch::pipeline("sender", &pipeline), self.ucx.0, &self.by.0)
+    }
+
+    /// The receiver, which listens or connects at `port`.
+    pub fn receiver(&self, port: u16) -> Launch {
+        let (_, src) = self.pairing.elements();
+        let pipeline = format!("{src} name=ucx addr={} port={port} {} {}", self.addr, self.src, self.tail);
+        self.surround(Launch::pipeline("receiver", &pipeline), self.ucx.1, &self.by.1)
+    }
+
+    /// The end that listens, at a port the system chooses.
+    pub fn listening(&self) -> Launch {
+        match self.pairing {
+            Pairing::ServerSink => self.sender(0),
+            Pairing::ServerSrc => self.receiver(0),
+        }
+    }
+
+    /// The end that connects to `port`.
+    pub fn connecting(&self, port: u16) -> Launch {
+        match self.pairing {
+            Pairing::ServerSink => self.receiver(port),
+            Pairing::ServerSrc => self.sender(port),
+        }
+    }
+
+    /// Starts both, first the one that listens: the sender and the receiver.
+    pub fn start(&self) -> (Peer, Peer) {
+        let listening = self.listening().start();
+        let connecting = self.connecting(listening.port()).start();
+        match self.pairing {
+            Pairing::ServerSink => (listening, connecting),
+            Pairing::ServerSrc => (connecting, listening),
+        }
+    }
+
+    /// Starts both, and waits until they are connected.
+    pub fn start_connected(&self) -> (Peer, Peer) {
+        let (sender, receiver) = self.start();
+        sender.line(CONNECTED);
+        receiver.line(CONNECTED);
+        (sender, receiver)
+    }
+
+    fn surround(&self, mut launch: Launch, ucx: UcxRelease, by: &[String]) -> Launch {
+        if self.transport == Transport::Tcp {
+            launch = launch.env("UCX_TLS", "tcp");
+        }
+        if ucx == UcxRelease::Newest {
+            let folder: PathBuf = environment::newest_ucx();
+            launch = launch.env("LD_LIBRARY_PATH", &folder).env("UCX_MODULE_DIR", folder.join("ucx"));
+        }
+        for (name, value) in &self.env {
+            launch = launch.env(name, value);
+        }
+        launch.by(by)
+    }
+}
+
+/// What an element says on the bus when a peer is connected.
+pub const CONNECTED: &str = "element nvdsucx-client-connected";
+/// What an element says on the bus when a peer is gone.
+pub const DISCONNECTED: &str = "element nvdsucx-client-disconnected";

@@ -1,0 +1,46 @@
+//! What the kernel says about a process.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// CPU time that process `pid` has used so far, all its threads together.
+pub fn cpu_time(pid: u32) -> Duration {
+    let stat = read(pid, "stat");
+    // The second field is the name, in parentheses, and may hold spaces itself.
+    let after_name = &stat[stat.rfind(')').expect("/proc/PID/stat has a name") + 1..];
+    let fields: Vec<&str> = after_name.split_whitespace().collect();
+    let ticks: u64 =
+        fields[11..=12].iter().map(|f| f.parse::<u64>().expect("utime and stime are numbers")).sum();
+    Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
+}
+
+/// Threads of process `pid`.
+pub fn threads(pid: u32) -> usize {
+    entries(pid, "task")
+}
+
+/// Open files of process `pid`.
+pub fn open_files(pid: u32) -> usize {
+    entries(pid, "fd")
+}
+
+/// The file whose name begins with `name` that process `pid` has mapped.
+pub fn mapped_file(pid: u32, name: &str) -> PathBuf {
+    read(pid, "maps")
+        .lines()
+        .filter_map(|line| Some(Path::new(&line[line.find('/')?..])))
+        .find(|file| file.file_name().is_some_and(|f| f.as_encoded_bytes().starts_with(name.as_bytes())))
+        .unwrap_or_else(|| panic!("process {pid} has no {name} mapped"))
+        .to_owned()
+}
+
+fn read(pid: u32, file: &str) -> String {
+    fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_else(|e| panic!("/proc/{pid}/{file}: {e}"))
+}
+
+fn entries(pid: u32, directory: &str) -> usize {
+    fs::read_dir(format!("/proc/{pid}/{directory}"))
+        .unwrap_or_else(|e| panic!("/proc/{pid}/{directory}: {e}"))
+        .count()
+}

