@@ -1,44 +1,17 @@
 //! Publishers and subscribers in one process, with plain byte frames.
 
-use std::sync::Arc;
+mod common;
+
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use nvdsucx_session::wire::{BufferType, FrameHeader, StreamEvent, stream_event::Event};
 use nvdsucx_session::{
-    Config, Error, Frame, HostAllocator, Incoming, Interrupted, Notice, OnDisconnect, Outgoing, Publisher,
-    ReceiverConfig, Region, SenderConfig, Side, Subscriber,
+    Config, Error, Frame, Incoming, Interrupted, Notice, Outgoing, Publisher, ReceiverConfig, Region,
+    SenderConfig, Side, Subscriber,
 };
 
-const SOON: Duration = Duration::from_secs(10);
-
-fn config(side: Side, port: u16) -> Config {
-    Config {
-        side,
-        address: "127.0.0.1".to_owned(),
-        port,
-        buffer_type: BufferType::Any,
-        high_performance: true,
-        connect_timeout: Some(SOON),
-        peer_timeout: Some(SOON),
-        on_disconnect: OnDisconnect::Fail,
-        max_peers: 8,
-        name: "test".to_owned(),
-    }
-}
-
-fn sender_config() -> SenderConfig {
-    SenderConfig { window_frames: 8, window_bytes: 32 << 20, wanted_peers: 1, wait_for_peers: true }
-}
-
-fn receiver_config() -> ReceiverConfig {
-    ReceiverConfig {
-        allocator: Arc::new(HostAllocator),
-        buffers: 4,
-        initial_size: 0,
-        max_frame_size: 256 << 20,
-    }
-}
+use common::{SOON, config, receiver_config, sender_config};
 
 fn publish(config: Config, sender: SenderConfig) -> (Publisher, Receiver<Notice>) {
     let (notices, received) = channel();

@@ -1,41 +1,20 @@
 //! Peers that are not ours: noise, silence, other protocols.
 
+mod common;
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nvdsucx_session::wire::{BufferType, FrameHeader};
-use nvdsucx_session::{
-    Config, Frame, HostAllocator, Incoming, OnDisconnect, Outgoing, Publisher, ReceiverConfig, Region,
-    SenderConfig, Side, Subscriber,
-};
+use nvdsucx_session::wire::FrameHeader;
+use nvdsucx_session::{Config, Frame, Incoming, Outgoing, Publisher, Region, Side, Subscriber};
 
-fn config(side: Side, port: u16) -> Config {
-    Config {
-        side,
-        address: "127.0.0.1".to_owned(),
-        port,
-        buffer_type: BufferType::Any,
-        high_performance: true,
-        connect_timeout: Some(Duration::from_secs(5)),
-        peer_timeout: Some(Duration::from_secs(5)),
-        on_disconnect: OnDisconnect::Fail,
-        max_peers: 8,
-        name: "test".to_owned(),
-    }
-}
+use common::{config, receiver_config, sender_config};
 
 fn subscribe(config: Config) -> Subscriber {
-    let receiver = ReceiverConfig {
-        allocator: Arc::new(HostAllocator),
-        buffers: 4,
-        initial_size: 0,
-        max_frame_size: 1 << 20,
-    };
-    Subscriber::start(config, receiver, |_| {}).unwrap()
+    Subscriber::start(config, receiver_config(), |_| {}).unwrap()
 }
 
 /// What strangers say first.
@@ -59,9 +38,7 @@ fn openings() -> Vec<Vec<u8>> {
 
 #[test]
 fn a_listener_survives_strangers_and_serves_its_peers() {
-    let sender =
-        SenderConfig { window_frames: 8, window_bytes: 1 << 20, wanted_peers: 1, wait_for_peers: true };
-    let publisher = Publisher::start(config(Side::Listen, 0), sender, |_| {}).unwrap();
+    let publisher = Publisher::start(config(Side::Listen, 0), sender_config(), |_| {}).unwrap();
     let port = publisher.local_address().unwrap().port();
     let mut open = Vec::new();
     for round in 0..10 {

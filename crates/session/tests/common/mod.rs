@@ -1,0 +1,40 @@
+//! Settings that the tests share.
+#![allow(dead_code, unreachable_pub)] // no test uses all of it
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nvdsucx_session::wire::BufferType;
+use nvdsucx_session::{Config, HostAllocator, OnDisconnect, ReceiverConfig, SenderConfig, Side};
+
+/// Long enough for whatever is to happen.
+pub const SOON: Duration = Duration::from_secs(10);
+
+pub fn config(side: Side, port: u16) -> Config {
+    Config {
+        side,
+        // Another address than the loopback's, to run over the network that has it.
+        address: std::env::var("NVDSUCX_TEST_ADDRESS").unwrap_or_else(|_| "127.0.0.1".to_owned()),
+        port,
+        buffer_type: BufferType::Any,
+        high_performance: true,
+        connect_timeout: Some(SOON),
+        peer_timeout: Some(SOON),
+        on_disconnect: OnDisconnect::Fail,
+        max_peers: 8,
+        name: "test".to_owned(),
+    }
+}
+
+pub fn sender_config() -> SenderConfig {
+    SenderConfig { window_frames: 8, window_bytes: 32 << 20, wanted_peers: 1, wait_for_peers: true }
+}
+
+pub fn receiver_config() -> ReceiverConfig {
+    ReceiverConfig {
+        allocator: Arc::new(HostAllocator),
+        buffers: 4,
+        initial_size: 0,
+        max_frame_size: 256 << 20,
+    }
+}
