@@ -258,14 +258,25 @@ impl Drop for Peer {
         let status = self.child.wait();
         if thread::panicking() {
             let mut report = format!("---- {} ended with {status:?} and had said:\n", self.name);
-            for line in self.lines().iter().rev().take(60).rev() {
-                let _ = writeln!(report, "{}", line.chars().take(400).collect::<String>());
-            }
+            shorten(&self.lines(), &mut report);
             let _ = writeln!(report, "---- {} complained:", self.name);
-            for line in self.stderr().iter().rev().take(40).rev() {
-                let _ = writeln!(report, "{}", line.chars().take(400).collect::<String>());
-            }
+            shorten(&self.stderr(), &mut report);
             eprint!("{report}");
+        }
+    }
+}
+
+/// Adds `lines` to `report`, but not all of those that tell about buffers.
+fn shorten(lines: &[String], report: &mut String) {
+    let about_buffers = |line: &String| line.starts_with("buffer ") || line.starts_with("pushed buffer ");
+    for run in lines.chunk_by(|a, b| about_buffers(a) == about_buffers(b)) {
+        let (kept, left_out) =
+            if about_buffers(&run[0]) { (6, run.len().saturating_sub(6)) } else { (run.len(), 0) };
+        for line in &run[..kept.min(run.len())] {
+            let _ = writeln!(report, "{}", line.chars().take(400).collect::<String>());
+        }
+        if left_out > 0 {
+            let _ = writeln!(report, "... {left_out} more about buffers");
         }
     }
 }

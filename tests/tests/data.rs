@@ -202,6 +202,17 @@ fn every_timestamp_offset_and_flag() {
 }
 
 #[test]
+fn buffers_without_any_timestamp_get_none() {
+    for link in Link::both() {
+        end(script(
+            &link,
+            &["start application/x-test", "buffer count=5 mem=5", "buffer dts=1", "buffer mem=1"],
+            7,
+        ));
+    }
+}
+
+#[test]
 fn two_clients_both_get_every_buffer() {
     for transport in [Transport::Tcp, Transport::Default] {
         let link = Link::new(Pairing::ServerSink, transport).sink("num-conns=2");

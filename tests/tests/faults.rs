@@ -43,6 +43,20 @@ fn a_killed_sender_is_an_error_that_names_it() {
 }
 
 #[test]
+fn a_sender_that_is_stopped_before_the_end_of_its_stream_is_an_error() {
+    for link in Link::both() {
+        let (mut sender, receiver) = link.start_connected();
+        flow(&mut sender, &receiver);
+        sender.stop();
+        receiver.error(
+            KILL_NOTICED,
+            &["source=ucx", "lost 127.0.0.1", "stopped", "before the end of its stream"],
+        );
+        receiver.stop();
+    }
+}
+
+#[test]
 fn a_killed_receiver_is_an_error_of_the_clientsink_that_names_it() {
     for transport in [Transport::Tcp, Transport::Default] {
         let (mut sender, receiver) = Link::new(Pairing::ServerSrc, transport).start_connected();

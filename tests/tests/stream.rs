@@ -314,10 +314,8 @@ fn a_flush_crosses_and_what_comes_after_it_arrives() {
             &mut sender,
             &["segment time start=5000000 time=5000000", "buffer count=10 mem=1000 pts=5000000", "eos"],
         );
-        receiver.line("eos");
-        let received = without_own(stream(&receiver));
-        let expected = without_own(stream(&sender));
-        assert_eq!(received, expected);
+        let (sent, received) = streams(&sender, &receiver, "event eos");
+        assert_eq!(sent, received);
         assert_eq!(received.iter().filter(|e| e.starts_with("flush-stop")).count(), 1);
         end(sender, receiver);
     }
@@ -368,12 +366,25 @@ fn a_seek_at_the_sender_crosses_as_flush_and_segment() {
 
 #[test]
 fn a_whole_run_leaves_nothing_on_the_standard_error() {
+    let audio = "audiotestsrc num-buffers=10 ! audio/x-raw,rate=48000 ! identity name=probe !";
+    let text = "fakesrc num-buffers=10 sizetype=fixed sizemax=10 format=time ! text/x-raw,format=utf8 ! \
+                identity name=probe !";
+    let other = "fakesrc num-buffers=10 sizetype=fixed sizemax=10 format=time ! application/x-test ! \
+                 identity name=probe !";
+    let kinds = [
+        ("nvdsucx-buf-video", VIDEO),
+        ("nvdsucx-buf-raw-audio", audio),
+        ("nvdsucx-buf-text", text),
+        ("nvdsucx-buf-any", other),
+    ];
     for link in Link::all() {
-        let (sender, receiver) = link.buf_type("nvdsucx-buf-video").head(VIDEO).start();
-        receiver.line("eos");
-        sender.line("eos");
-        assert_eq!(sender.stderr(), Vec::<String>::new());
-        assert_eq!(receiver.stderr(), Vec::<String>::new());
-        end(sender, receiver);
+        for (buf_type, head) in kinds {
+            let (sender, receiver) = link.clone().buf_type(buf_type).head(head).start();
+            receiver.line("eos");
+            sender.line("eos");
+            assert_eq!(sender.stderr(), Vec::<String>::new(), "sender of {buf_type}");
+            assert_eq!(receiver.stderr(), Vec::<String>::new(), "receiver of {buf_type}");
+            end(sender, receiver);
+        }
     }
 }

@@ -79,14 +79,12 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<Ou
     ensure!(input != output, "input and output are the same file: {}", input.display());
     let files = Files { input, output, folder };
 
-    shell::run(workspace.cargo().args([
-        "build",
-        "--release",
-        "-p",
-        "gst-plugin-nvdsucx",
-        "-p",
-        "nvdsucx-examples",
-    ]))?;
+    let mut build = workspace.cargo();
+    build.args(["build", "--release", "-p", "gst-plugin-nvdsucx", "-p", "nvdsucx-examples"]);
+    if options.offline {
+        build.env("CARGO_NET_OFFLINE", "true");
+    }
+    shell::run(&mut build)?;
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register(signal, interrupted.clone())?;

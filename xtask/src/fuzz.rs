@@ -28,7 +28,7 @@ pub(crate) fn run(workspace: &Workspace, seconds: u32) -> anyhow::Result<()> {
             fuzz.arg(&seeds);
         }
         let time = format!("-max_total_time={seconds}");
-        shell::run(fuzz.args(["--", &time, "-print_final_stats=1"])).with_context(|| {
+        shell::run(fuzz.args(["--", &time, "-verbosity=0", "-print_final_stats=1"])).with_context(|| {
             format!("fuzz target {target} failed; what made it fail is in {FOLDER}/artifacts/{target}")
         })?;
     }

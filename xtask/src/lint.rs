@@ -13,7 +13,7 @@ const ADVISORIES_WITHIN: Duration = Duration::from_secs(120);
 
 /// Stops at the first fault.
 pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
-    setup::ensure(&[For::Building], false)?;
+    setup::ensure(&[For::Building, For::Linting], false)?;
     check_code(workspace)?;
     check_dependencies(workspace)
 }
@@ -37,7 +37,7 @@ fn check_dependencies(workspace: &Workspace) -> anyhow::Result<()> {
         command.current_dir(&workspace.root);
         command
     };
-    shell::run(deny().args(["check", "bans", "licenses", "sources"]))?;
+    shell::run(deny().args(["check", "--hide-inclusion-graph", "bans", "licenses", "sources"]))?;
     // The advisories are on GitHub, which not every build machine reaches.
     if let Err(error) = shell::run_within(deny().args(["fetch", "db"]), ADVISORIES_WITHIN) {
         eprintln!("advisories NOT checked: their database cannot be fetched ({error:#})");

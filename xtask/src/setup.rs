@@ -15,13 +15,14 @@ pub(crate) enum For {
     Building,
     Running,
     Testing,
+    Linting,
     Fuzzing,
     Fetching,
 }
 
 /// All of it.
 pub(crate) const EVERYTHING: &[For] =
-    &[For::Building, For::Running, For::Testing, For::Fuzzing, For::Fetching];
+    &[For::Building, For::Running, For::Testing, For::Linting, For::Fuzzing, For::Fetching];
 
 const DEBIAN: &[(For, &str)] = &[
     (For::Building, "pkg-config"),
@@ -36,6 +37,8 @@ const DEBIAN: &[(For, &str)] = &[
     (For::Running, "gstreamer1.0-libav"),
     (For::Running, "ucx-utils"),
     (For::Testing, "iproute2"),
+    // cargo-deny fetches the advisories with it.
+    (For::Linting, "git"),
     (For::Fuzzing, "g++"),
     (For::Fetching, "python3-pip"),
 ];
@@ -46,12 +49,12 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "Fedora",
         "pkgconf-pkg-config gstreamer1-devel gstreamer1-plugins-base-devel ucx-devel gstreamer1-plugins-base-tools \
          gstreamer1-plugins-good gstreamer1-plugins-bad-free gstreamer1-plugins-ugly-free gstreamer1-plugin-openh264 \
-         gstreamer1-plugin-libav ucx iproute gcc-c++ python3-pip",
+         gstreamer1-plugin-libav ucx iproute git gcc-c++ python3-pip",
     ),
     (
         "Arch",
         "pkgconf gstreamer gst-plugins-base gst-plugins-good gst-plugins-bad gst-plugins-ugly gst-libav openucx \
-         iproute2 gcc python-pip",
+         iproute2 git gcc python-pip",
     ),
 ];
 

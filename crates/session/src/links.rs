@@ -471,11 +471,11 @@ impl Links {
             }
             Stage::Leaving { .. } => drop(self.remove(id)),
             Stage::Up => {
-                let silence = now - link.heard;
-                if self.config.peer_timeout.is_some_and(|timeout| silence >= timeout) {
+                let timeout = self.config.peer_timeout.filter(|timeout| now >= link.heard + *timeout);
+                if let Some(timeout) = timeout {
                     let reason = format!(
                         "no sign of life for {} ms (`peer-timeout`): it is stopped, overloaded, or cut off",
-                        silence.as_millis()
+                        timeout.as_millis()
                     );
                     self.down(id, reason, false);
                 } else {

@@ -58,3 +58,17 @@ unsafe extern "C" fn wait_event<T: WaitEvent>(
     let imp = instance.imp();
     gst::panic_to_error!(imp, gst::FlowReturn::Error, { imp.wait_event(&event).into() }).into_glib()
 }
+
+/// Runs `change` under the preroll lock of `sink`, and wakes who waits for preroll to look again.
+pub(crate) fn wake_preroll(sink: &gst_base::BaseSink, change: impl FnOnce()) {
+    let sink = sink.as_ptr();
+    // SAFETY: the sink lives, and lock and condition are made for its subclasses to use, from any thread. They are
+    // reached by address: no reference to the structure is made, which other threads write to.
+    unsafe {
+        let (lock, cond) = (&raw mut (*sink).preroll_lock, &raw mut (*sink).preroll_cond);
+        gst::glib::ffi::g_mutex_lock(lock);
+        change();
+        gst::glib::ffi::g_cond_signal(cond);
+        gst::glib::ffi::g_mutex_unlock(lock);
+    }
+}

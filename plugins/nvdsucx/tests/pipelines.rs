@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{End, beginning, pair, pair_of_any, port, some_caps, time};
+use common::{End, beginning, init, pair, pair_of_any, port, some_caps, time};
 use gst::prelude::*;
 use gst_video::{VideoFrameFlags, VideoMeta};
 
@@ -184,7 +184,7 @@ fn the_latency_of_the_sender_is_the_receivers() {
 
 #[test]
 fn a_layout_is_repacked_where_downstream_takes_none() {
-    gst::init().unwrap();
+    init();
     let caps = gst_video::VideoInfo::builder(gst_video::VideoFormat::Gray8, 4, 2)
         .build()
         .unwrap()
@@ -206,7 +206,7 @@ fn a_layout_is_repacked_where_downstream_takes_none() {
 
 #[test]
 fn caps_that_downstream_refuses_are_an_error_that_names_both() {
-    gst::init().unwrap();
+    init();
     let only = gst::Caps::new_empty_simple("application/x-other");
     let (sender, receiver) = pair(true, "nvdsucx-buf-any", &only, true);
     push_events(&sender, &beginning(&some_caps(), &time()));
@@ -239,6 +239,8 @@ fn every_client_gets_everything_and_a_late_one_the_state() {
     for client in [&first, &late] {
         assert_eq!(client.next_buffer().map_readable().unwrap().as_slice(), b"b");
     }
+    assert!(sender.pad.push_event(gst::event::Eos::new()));
+    sender.message(gst::MessageType::Eos);
     let stats = sender.element.property::<gst::Structure>("stats");
     assert_eq!((stats.get::<u64>("frames"), stats.get::<u64>("joined")), (Ok(2), Ok(2)));
     assert_eq!(stats.get::<gst::Array>("clients").unwrap().len(), 2);
@@ -246,6 +248,7 @@ fn every_client_gets_everything_and_a_late_one_the_state() {
 
 #[test]
 fn a_sender_that_waits_for_a_client_can_be_stopped() {
+    init();
     let sender = End::sender("nvdsucxserversink", &[("port", "0"), ("buf-type", "nvdsucx-buf-any")]);
     sender.play();
     push_events(&sender, &beginning(&some_caps(), &time()));
@@ -257,6 +260,7 @@ fn a_sender_that_waits_for_a_client_can_be_stopped() {
 
 #[test]
 fn a_sender_that_waits_for_a_client_can_be_paused() {
+    init();
     let settings = [("port", "0"), ("buf-type", "nvdsucx-buf-any")];
     let sender = End::sender("nvdsucxserversink", &settings);
     sender.play();
@@ -277,6 +281,7 @@ fn a_sender_that_waits_for_a_client_can_be_paused() {
 
 #[test]
 fn a_server_can_be_started_again() {
+    init();
     let server = End::receiver("nvdsucxserversrc", &[("port", "0")], &gst::Caps::new_any(), true);
     let (changed, ports) = std::sync::mpsc::channel();
     server.element.connect_notify(Some("port"), move |element, _| {

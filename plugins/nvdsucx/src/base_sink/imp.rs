@@ -47,6 +47,8 @@ pub struct UcxSink {
     identity: OnceLock<(Role, gst::DebugCategory)>,
     settings: OnceLock<Mutex<Settings>>,
     state: Mutex<State>,
+    /// Between PLAYING and the next PLAYING.
+    paused: AtomicBool,
     /// The latency upstream may have changed: ask before the next buffer.
     latency_due: AtomicBool,
 }
@@ -71,6 +73,8 @@ impl ElementImpl for UcxSink {
         &self,
         transition: gst::StateChange,
     ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+        let from_playing = transition == gst::StateChange::PlayingToPaused;
+        self.paused.fetch_or(from_playing, Ordering::AcqRel);
         // GstBaseSink starts on the way to READY already. Properties can be set in READY, and a session must not
         // outlive a stream, so ours begins and ends with PAUSED.
         if transition == gst::StateChange::ReadyToPaused {
@@ -80,6 +84,9 @@ impl ElementImpl for UcxSink {
             })?;
         }
         let result = self.parent_change_state(transition);
+        if transition == gst::StateChange::PausedToPlaying {
+            ffi::wake_preroll(self.obj().upcast_ref(), || self.paused.store(false, Ordering::Release));
+        }
         let failed = transition == gst::StateChange::ReadyToPaused && result.is_err();
         if failed || transition == gst::StateChange::PausedToReady {
             self.close();
@@ -183,6 +190,7 @@ impl UcxSink {
 
     fn open(&self) -> Result<(), gst::ErrorMessage> {
         let settings = self.settings().lock().unwrap().clone();
+        self.paused.store(false, Ordering::Release);
         let (run, notify) = Run::start(self)?;
         let publisher =
             Publisher::start(settings.config(self.obj().name().into()), settings.sender(), notify)
@@ -227,7 +235,7 @@ impl UcxSink {
                 Ok(()) => return Ok(()),
                 Err(given_back) => match *given_back {
                     (Interrupted::Flushing, item) => {
-                        self.obj().wait_preroll()?;
+                        self.wait_until_playing()?;
                         next = item;
                     }
                     (other, _) => return Err(self.interrupted(&session, &other)),
@@ -243,11 +251,37 @@ impl UcxSink {
             match session.publisher.drain() {
                 Ok(()) => return Ok(()),
                 Err(Interrupted::Flushing) => {
-                    self.obj().wait_preroll()?;
+                    self.wait_until_playing()?;
                 }
                 Err(other) => return Err(self.interrupted(&session, &other)),
             }
         }
+    }
+
+    /// After an interruption: lets whoever interrupted have the preroll lock, and waits until the sink plays again.
+    fn wait_until_playing(&self) -> Result<(), gst::FlowError> {
+        self.obj().wait_preroll()?;
+        self.wait_while_paused()
+    }
+
+    /// Lets go of the preroll lock while the sink is paused.
+    ///
+    /// GStreamer's own wait for that, which comes before `render`, wakes up once. When it has the lock again the sink
+    /// may have been paused again; and who then wants it to play waits for the lock, and interrupts nobody.
+    fn wait_while_paused(&self) -> Result<(), gst::FlowError> {
+        while self.is_paused() {
+            self.obj().wait_preroll()?;
+        }
+        Ok(())
+    }
+
+    fn is_paused(&self) -> bool {
+        if !self.paused.load(Ordering::Acquire) {
+            return false;
+        }
+        // A sink that was paused before it had a buffer goes on to PLAYING with its next buffer, without a word to us.
+        let (_, current, pending) = self.obj().state(gst::ClockTime::ZERO);
+        (current, pending) != (gst::State::Playing, gst::State::VoidPending)
     }
 
     fn interrupted(&self, session: &Session, why: &Interrupted) -> gst::FlowError {
@@ -315,6 +349,7 @@ impl WaitEvent for UcxSink {
     fn wait_event(&self, event: &gst::Event) -> Result<gst::FlowSuccess, gst::FlowError> {
         let success = self.parent_wait_event(event)?;
         let Some(item) = self.outgoing(event) else { return Ok(success) };
+        self.wait_while_paused()?;
         let sent = self.send(item);
         // What comes back from the end of the stream is posted as its end when the peers have everything.
         let ended = event.type_() == gst::EventType::Eos;
@@ -364,6 +399,7 @@ impl BaseSinkImpl for UcxSink {
             gst::FlowError::Error
         })?;
         drop(session);
+        self.wait_while_paused()?;
         self.send(Outgoing::Frame(frame)).map(|()| gst::FlowSuccess::Ok)
     }
 

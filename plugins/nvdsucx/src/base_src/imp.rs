@@ -14,6 +14,7 @@ use nvdsucx_session::wire::{Latency, StreamEvent};
 use nvdsucx_session::{Incoming, Interrupted, ReceivedFrame, Stats, Subscriber};
 
 use super::sticky::Sticky;
+use super::times::Times;
 use crate::event::{self, Malformed, Received};
 use crate::run::{self, Element as _, Run};
 use crate::settings::{Role, Settings};
@@ -57,6 +58,7 @@ pub struct UcxSrc {
     settings: OnceLock<Mutex<Settings>>,
     state: Mutex<State>,
     sticky: OnceLock<Arc<Sticky>>,
+    times: OnceLock<Arc<Times>>,
 }
 
 #[glib::object_subclass]
@@ -74,6 +76,7 @@ impl ObjectImpl for UcxSrc {
         source.set_format(gst::Format::Time);
         source.set_automatic_eos(false);
         let _ = self.sticky.set(Sticky::install(source.src_pad()));
+        let _ = self.times.set(Times::install(source.src_pad()));
     }
 }
 
@@ -383,7 +386,10 @@ impl PushSrcImpl for UcxSrc {
                 Ok(Incoming::Frame(frame)) => {
                     let buffer = self.take_frame(&session, frame)?;
                     if let Some(sticky) = self.sticky.get() {
-                        sticky.before_buffer(self.obj().upcast_ref());
+                        sticky.before_buffer();
+                    }
+                    if let Some(times) = self.times.get() {
+                        times.before_buffer(self.obj().upcast_ref(), &buffer);
                     }
                     return Ok(CreateSuccess::NewBuffer(buffer));
                 }

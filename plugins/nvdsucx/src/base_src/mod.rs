@@ -6,6 +6,7 @@ use gst_base::subclass::prelude::*;
 
 mod imp;
 mod sticky;
+mod times;
 
 glib::wrapper! {
     /// Base class of `nvdsucxserversrc` and `nvdsucxclientsrc`.

@@ -32,6 +32,8 @@ struct Events {
     segment: Option<gst::Event>,
     /// A segment, and sticky events behind it, that wait for the first buffer.
     held: Vec<gst::Event>,
+    /// Those that were held and go right behind the segment that the base class is about to push.
+    late: Vec<gst::Event>,
     /// The base class has pushed a segment, and will not do so again.
     spent: bool,
 }
@@ -79,21 +81,14 @@ impl Sticky {
         self.push_now(pad, event)
     }
 
-    /// What was held goes with the buffer that `source` is about to return.
-    pub(super) fn before_buffer(&self, source: &gst_base::BaseSrc) {
-        let held = {
-            let mut events = self.events.lock().unwrap();
-            let (mut segments, others) = mem::take(&mut events.held)
-                .into_iter()
-                .partition::<Vec<_>, _>(|e| e.type_() == gst::EventType::Segment);
-            if let Some(last) = segments.pop() {
-                events.segment = Some(last);
+    /// What was held goes with the buffer that the source is about to return.
+    pub(super) fn before_buffer(&self) {
+        let mut events = self.events.lock().unwrap();
+        for event in mem::take(&mut events.held) {
+            match event.type_() {
+                gst::EventType::Segment => events.segment = Some(event),
+                _ => events.late.push(event),
             }
-            others
-        };
-        for event in held {
-            // The base class pushes these right after its segment.
-            let _ = source.send_event(event);
         }
     }
 
@@ -122,29 +117,35 @@ impl Sticky {
         if self.pushing.load(Ordering::Acquire) {
             return gst::PadProbeReturn::Ok;
         }
-        let ours = {
+        let (ours, late) = {
             let mut events = self.events.lock().unwrap();
             match event.type_() {
-                gst::EventType::StreamStart => events.stream_start.clone(),
+                gst::EventType::StreamStart => (events.stream_start.clone(), Vec::new()),
                 gst::EventType::Segment => {
                     events.spent = true;
                     // Nothing of the sender's to put there: the base class's is better than none.
                     if events.segment.is_none() {
                         return gst::PadProbeReturn::Ok;
                     }
-                    events.segment.clone()
+                    (events.segment.clone(), mem::take(&mut events.late))
                 }
                 _ => return gst::PadProbeReturn::Ok,
             }
         };
-        match ours {
+        let verdict = match ours {
             Some(ours) if is_same(pad, &ours, event) => gst::PadProbeReturn::Ok,
             Some(ours) => {
                 let _ = pad.store_sticky_event(&ours);
                 CONSUMED
             }
             None => CONSUMED,
+        };
+        // From the store they go out before the buffer, in the order that GStreamer wants. `gst_base_src_send_event`
+        // would take some kinds only.
+        for event in late {
+            let _ = pad.store_sticky_event(&event);
         }
+        verdict
     }
 }
 

@@ -9,6 +9,15 @@ use gst::prelude::*;
 /// Far longer than anything here takes.
 const DEADLINE: Duration = Duration::from_secs(20);
 
+/// GStreamer, with the elements.
+pub(crate) fn init() {
+    static REGISTERED: Once = Once::new();
+    REGISTERED.call_once(|| {
+        gst::init().unwrap();
+        gstnvdsucx::plugin_register_static().unwrap();
+    });
+}
+
 /// What came out of an element, in order.
 #[derive(Debug)]
 pub(crate) enum Item {
@@ -27,6 +36,7 @@ pub(crate) struct End {
 impl End {
     /// A sink, and a pad that pushes into it. What comes upstream is collected.
     pub(crate) fn sender(name: &str, settings: &[(&str, &str)]) -> Self {
+        init();
         let (sent, items) = channel();
         let pad = gst::Pad::builder(gst::PadDirection::Src)
             .event_function(move |_, _, event| {
@@ -49,6 +59,7 @@ impl End {
 
     /// A source, and a pad that collects what it pushes. It takes layouts if `layouts`, and only `caps`.
     pub(crate) fn receiver(name: &str, settings: &[(&str, &str)], caps: &gst::Caps, layouts: bool) -> Self {
+        init();
         let (events, items) = channel();
         let buffers = events.clone();
         let template = gst::PadTemplate::new("sink", gst::PadDirection::Sink, gst::PadPresence::Always, caps);
@@ -75,11 +86,6 @@ impl End {
     }
 
     fn new(name: &str, settings: &[(&str, &str)], pad: gst::Pad, items: Receiver<Item>) -> Self {
-        static REGISTERED: Once = Once::new();
-        REGISTERED.call_once(|| {
-            gst::init().unwrap();
-            gstnvdsucx::plugin_register_static().unwrap();
-        });
         let element = gst::ElementFactory::make(name).build().unwrap();
         for (property, value) in settings {
             element.set_property_from_str(property, value);
@@ -188,7 +194,7 @@ pub(crate) fn port(server: &End) -> String {
 
 /// A pair that carries anything.
 pub(crate) fn pair_of_any(server_sends: bool) -> (End, End) {
-    gst::init().unwrap();
+    init();
     pair(server_sends, "nvdsucx-buf-any", &gst::Caps::new_any(), true)
 }
 
