@@ -1,5 +1,6 @@
 //! `cargo xtask`: what the README's commands call. It builds on a machine that has a Rust toolchain and nothing else.
 
+mod bench;
 mod demo;
 mod examples;
 mod fetch;
@@ -28,11 +29,16 @@ cargo xtask COMMAND [OPTIONS]
             --output FILE     where the result goes (default: target/demo/...)
   test    build the plugin, run all tests
             --filter TEXT     only the tests with TEXT in their name
+  bench   measure our elements beside TCP with GDP and beside UCX alone, each in two processes on this host
+            --workload NAME   video, text or live (default: all of them)
+            --reps N          runs of each (default: 3)
+            --seconds N       measured in each run (default: 2)
+            --json FILE       every run's figures
   lint    format, clippy, documentation, licences and sources of the dependencies
   fuzz    run every fuzz target
             --seconds N       each (default: 60)
 
-  --offline (setup, demo, test): fetch nothing; what needs it and is not there is an error, or a skipped test
+  --offline (setup, demo, test, bench): fetch nothing; what needs it and is not there is an error, or a skipped test
 ";
 
 /// What shells report for a program that Ctrl-C ended.
@@ -43,6 +49,7 @@ enum Task {
     Setup { offline: bool },
     Demo(demo::Options),
     Test { filter: Option<String>, offline: bool },
+    Bench(bench::Options),
     Lint,
     Fuzz { seconds: u32 },
 }
@@ -74,6 +81,7 @@ fn run(task: Task) -> anyhow::Result<Outcome> {
         }
         Task::Demo(options) => return demo::run(&workspace, &options),
         Task::Test { filter, offline } => test::run(&workspace, filter.as_deref(), offline)?,
+        Task::Bench(options) => return bench::run(&workspace, &options),
         Task::Lint => lint::run(&workspace)?,
         Task::Fuzz { seconds } => fuzz::run(&workspace, seconds)?,
     }
@@ -89,6 +97,7 @@ fn parse() -> anyhow::Result<Task> {
     let mut filter = None;
     let mut seconds = None;
     let mut demo = demo::Options::default();
+    let mut bench = bench::Options::default();
     let mut used = Vec::new();
     while let Some(argument) = parser.next()? {
         if let Long(option) = argument {
@@ -102,6 +111,9 @@ fn parse() -> anyhow::Result<Task> {
             Long("offline") => offline = true,
             Long("filter") => filter = Some(parser.value()?.string()?),
             Long("seconds") => seconds = Some(parser.value()?.parse()?),
+            Long("workload") => bench.workload = Some(parser.value()?.string()?),
+            Long("reps") => bench.reps = parser.value()?.parse()?,
+            Long("json") => bench.json = Some(PathBuf::from(parser.value()?)),
             Long("list") => demo.list = true,
             Long("example") => demo.example = parser.value()?.string()?,
             Long("input") => demo.input = Some(PathBuf::from(parser.value()?)),
@@ -110,12 +122,17 @@ fn parse() -> anyhow::Result<Task> {
         }
     }
     demo.offline = offline;
+    bench.offline = offline;
     let Some(command) = command else { return Ok(Task::Help) };
     let (task, takes): (_, &[&str]) = match command.as_str() {
         "help" => (Task::Help, &[]),
         "setup" => (Task::Setup { offline }, &["offline"]),
         "demo" => (Task::Demo(demo), &["offline", "list", "example", "input", "output"]),
         "test" => (Task::Test { filter, offline }, &["offline", "filter"]),
+        "bench" => {
+            bench.seconds = seconds.unwrap_or(bench.seconds);
+            (Task::Bench(bench), &["offline", "workload", "reps", "seconds", "json"])
+        }
         "lint" => (Task::Lint, &[]),
         "fuzz" => (Task::Fuzz { seconds: seconds.unwrap_or(fuzz::DEFAULT_SECONDS) }, &["seconds"]),
         other => bail!("there is no command `{other}`: see `cargo xtask help`"),

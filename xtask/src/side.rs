@@ -22,7 +22,7 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let mut words = text.split_whitespace();
         let word = words.next().unwrap_or_default().to_owned();
         let pairs = words.filter_map(|pair| pair.split_once('='));

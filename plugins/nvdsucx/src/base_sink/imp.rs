@@ -49,6 +49,8 @@ pub struct UcxSink {
     state: Mutex<State>,
     /// Between PLAYING and the next PLAYING.
     paused: AtomicBool,
+    /// On the way to PLAYING.
+    resuming: AtomicBool,
     /// The latency upstream may have changed: ask before the next buffer.
     latency_due: AtomicBool,
 }
@@ -73,8 +75,11 @@ impl ElementImpl for UcxSink {
         &self,
         transition: gst::StateChange,
     ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
-        let from_playing = transition == gst::StateChange::PlayingToPaused;
-        self.paused.fetch_or(from_playing, Ordering::AcqRel);
+        match transition {
+            gst::StateChange::PlayingToPaused => self.paused.store(true, Ordering::Release),
+            gst::StateChange::PausedToPlaying => self.resuming.store(true, Ordering::Release),
+            _ => (),
+        }
         // GstBaseSink starts on the way to READY already. Properties can be set in READY, and a session must not
         // outlive a stream, so ours begins and ends with PAUSED.
         if transition == gst::StateChange::ReadyToPaused {
@@ -85,7 +90,10 @@ impl ElementImpl for UcxSink {
         }
         let result = self.parent_change_state(transition);
         if transition == gst::StateChange::PausedToPlaying {
-            ffi::wake_preroll(self.obj().upcast_ref(), || self.paused.store(false, Ordering::Release));
+            ffi::wake_preroll(self.obj().upcast_ref(), || {
+                self.paused.store(false, Ordering::Release);
+                self.resuming.store(false, Ordering::Release);
+            });
         }
         let failed = transition == gst::StateChange::ReadyToPaused && result.is_err();
         if failed || transition == gst::StateChange::PausedToReady {
@@ -266,8 +274,8 @@ impl UcxSink {
 
     /// Lets go of the preroll lock while the sink is paused.
     ///
-    /// GStreamer's own wait for that, which comes before `render`, wakes up once. When it has the lock again the sink
-    /// may have been paused again; and who then wants it to play waits for the lock, and interrupts nobody.
+    /// GStreamer's own wait for that, which comes before `render`, wakes up once, and by then the sink may have been
+    /// paused again. The lock must be free then: whoever wants the sink to play waits for it, and interrupts nobody.
     fn wait_while_paused(&self) -> Result<(), gst::FlowError> {
         while self.is_paused() {
             self.obj().wait_preroll()?;
@@ -276,6 +284,9 @@ impl UcxSink {
     }
 
     fn is_paused(&self) -> bool {
+        if self.resuming.load(Ordering::Acquire) {
+            return true;
+        }
         if !self.paused.load(Ordering::Acquire) {
             return false;
         }

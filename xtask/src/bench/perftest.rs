@@ -1,0 +1,144 @@
+//! UCX alone: `ucx_perftest`, which comes with it.
+
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+
+use super::pipelines::WARM_UP;
+use super::plan::{Transport, Workload};
+use super::process::{Ended, Process, Watch};
+use super::{Sample, Versions};
+
+const STARTS_WITHIN: Duration = Duration::from_secs(20);
+const ENDS_WITHIN: Duration = Duration::from_secs(60);
+/// It takes a number of messages, not a time: a short run tells how many fit.
+const TRIAL_BYTES: u64 = 500_000_000;
+const TRIAL_MESSAGES: u64 = 100_000;
+
+/// One run of it.
+struct Run {
+    client: Ended,
+    server: Ended,
+    /// Messages a second.
+    rate: f64,
+    noise: f64,
+}
+
+pub(super) fn measure(
+    workload: &Workload,
+    transport: &Transport,
+    rep: usize,
+    seconds: u32,
+) -> anyhow::Result<Sample> {
+    let trial = (TRIAL_BYTES / u64::from(workload.bytes)).min(TRIAL_MESSAGES);
+    let trial = run(workload, transport, trial, trial / 10, seconds)?;
+    let (warm_up, messages) = (whole(trial.rate * WARM_UP), whole(trial.rate * f64::from(seconds)));
+    let run = run(workload, transport, messages, warm_up, seconds)?;
+    // It shows no CPU times, so this is of its whole life, warm-up and start included.
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2⁵² messages")]
+    let milliseconds = |ended: &Ended| 1e3 * ended.cpu / (messages + warm_up) as f64;
+    let (ucx, lanes) = identity(&run.client.lines);
+    Ok(Sample {
+        rep,
+        frames_per_second: run.rate,
+        sender_cpu_ms: milliseconds(&run.client),
+        receiver_cpu_ms: milliseconds(&run.server),
+        latency: None,
+        noise: run.noise,
+        versions: Versions { gstreamer: String::new(), ucx, lanes },
+    })
+}
+
+fn run(
+    workload: &Workload,
+    transport: &Transport,
+    messages: u64,
+    warm_up: u64,
+    seconds: u32,
+) -> anyhow::Result<Run> {
+    // It cannot be asked which port it got. Nobody else gets this one in the moment until it listens.
+    let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+    let command = || {
+        let mut command = Command::new("ucx_perftest");
+        command.args(["-p", &port.to_string()]).stdin(Stdio::null());
+        // Its log tells the transports.
+        command.env("UCX_LOG_LEVEL", "info");
+        transport.choose_ucx_transports(&mut command);
+        command
+    };
+    let watch = Watch::start()?;
+    let mut server = Process::start("ucx_perftest server", &mut command())?;
+    server.wait_until_listening(port, Instant::now() + STARTS_WITHIN)?;
+    let mut client = command();
+    // With error handling, as our endpoints have it: without, UCX chooses other transports. Only the final line.
+    client.args(["127.0.0.1", "-t", "ucp_am_bw", "-e", "-f", "-s", &workload.bytes.to_string()]);
+    client.args(["-n", &messages.to_string(), "-w", &warm_up.to_string()]);
+    let client = Process::start("ucx_perftest client", &mut client)?;
+    let deadline = Instant::now() + Duration::from_secs_f64(WARM_UP + f64::from(seconds)) + ENDS_WITHIN;
+    let (client, server) = (client.finish(deadline)?, server.finish(deadline)?);
+    let noise = watch.noise(client.cpu + server.cpu)?;
+    let rate =
+        client.lines.iter().rev().find_map(|line| overall_rate(line)).with_context(|| {
+            format!("ucx_perftest's result is not understood:\n{}", client.lines.join("\n"))
+        })?;
+    ensure!(rate.is_finite() && rate > 0.0, "ucx_perftest measured nothing: {rate} messages/s");
+    Ok(Run { client, server, rate, noise })
+}
+
+/// Messages a second, from the overall microseconds a message: its own rates are rounded.
+fn overall_rate(line: &str) -> Option<f64> {
+    let line = line.trim().strip_prefix("Final:").unwrap_or(line);
+    let columns: Option<Vec<f64>> = line.split_whitespace().map(|column| column.parse().ok()).collect();
+    // Messages; microseconds: percentile, average, overall; MB/s and messages/s: average, overall.
+    match columns?.as_slice() {
+        [_, _, _, overall, _, _, _, _] => Some(1e6 / overall),
+        _ => None,
+    }
+}
+
+/// UCX's release and the lanes for messages, from its log; empty what it does not tell.
+fn identity(lines: &[String]) -> (String, String) {
+    let between = |before: &str, after: char| {
+        lines.iter().find_map(|line| {
+            let (_, rest) = line.split_once(before)?;
+            Some(rest.split(after).next().unwrap_or(rest).replace(' ', ","))
+        })
+    };
+    let ucx = between(" Version ", ' ').unwrap_or_default();
+    let lanes = between(" am(", ')').unwrap_or_default();
+    (ucx, lanes)
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive count")]
+fn whole(count: f64) -> u64 {
+    count.max(1.0) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{identity, overall_rate};
+
+    #[test]
+    fn a_final_line_is_read_with_and_without_its_label() {
+        let short = "   2000   7634.017 15429.520  500.0      192.25     341.57          65         115";
+        assert_eq!(overall_rate(short), Some(2000.0));
+        let long = "Final:  2000      4.243       inf  500.0        0.00     429.20           0         145";
+        assert_eq!(overall_rate(long), Some(2000.0));
+        assert_eq!(overall_rate("|  Test  | # iterations | 50.0%ile |"), None);
+        assert_eq!(overall_rate(""), None);
+    }
+
+    #[test]
+    fn the_log_tells_release_and_lanes() {
+        let log = [
+            "[1.5] [vm:1:0] ucp_context.c:1849 UCX  INFO  Version 1.13.1 (loaded from libucp.so.0)",
+            "[1.5] [vm:1:0] ucp_worker.c:1763 UCX  INFO    ep_cfg[0]: am(sysv/memory cma/memory) ka(tcp/lo)",
+        ];
+        assert_eq!(
+            identity(&log.map(str::to_owned)),
+            ("1.13.1".to_owned(), "sysv/memory,cma/memory".to_owned())
+        );
+    }
+}
