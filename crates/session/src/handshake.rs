@@ -10,12 +10,12 @@
 //! ```
 
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
 use nvdsucx_wire as wire;
 use nvdsucx_wire::message::Kind;
-use ucp::{ConnectionRequest, Endpoint, Listener};
+use ucp::{ConnectionRequest, Endpoint, Listener, Status};
 use wire::{Hello, Refusal, refusal::Reason};
 
 use crate::connector::Next;
@@ -118,19 +118,20 @@ impl Links {
             if self.is_full() {
                 return Err(refusal(Reason::Full, "it has as many peers as it takes"));
             }
-            self.listen_for(id).map_err(|error| refusal(Reason::Unspecified, &error.to_string()))
+            self.listen_for(id).map_err(|cause| refusal(Reason::Unspecified, &cause))
         });
         let Some(link) = self.links.get_mut(&id) else { return };
         let Some(door) = &mut link.door else { return };
         link.theirs = theirs;
         let (address, until) = (link.peer.address.clone(), Instant::now() + STEP);
         let answered = match verdict {
-            Ok((listener, port)) => {
+            Ok((listener, address)) => {
                 link.listener = Some(listener);
                 link.stage = Stage::Attaching { until };
                 door.greet(Kind::Welcome(Hello {
                     token: link.token,
-                    ucx_port: port.into(),
+                    ucx_port: address.port().into(),
+                    ucx_ipv4: address.ip().to_bits(),
                     ..self.hello.clone()
                 }))
             }
@@ -147,21 +148,27 @@ impl Links {
         }
     }
 
-    /// A UCP listener for one client, on the address by which it came.
-    fn listen_for(&self, id: LinkId) -> Result<(Listener, u16), Error> {
-        let ucx = |cause: &dyn std::fmt::Display| Error::Ucx(cause.to_string());
+    /// A UCP listener for one client, on the address by which it came, or on an IPv4 address of the same interface: over
+    /// IPv6 UCX's TCP transport writes past its endpoints (1.13 always, 1.22 where the interface has IPv4 as well).
+    fn listen_for(&self, id: LinkId) -> Result<(Listener, SocketAddrV4), String> {
+        let ucx = |status: Status| format!("UCX cannot listen for it: {status}");
         let door = self.links.get(&id).and_then(|link| link.door.as_ref());
         let address = door.map_or(Err(ErrorKind::NotConnected.into()), Visitor::local_address);
-        let mut address = address.map_err(|error| ucx(&error))?;
-        address.set_port(0);
-        let listener = Listener::new(&self.worker, address).map_err(|status| ucx(&status))?;
-        let port = listener.local_address().map_err(|status| ucx(&status))?.port();
-        Ok((listener, port))
+        let address = match address.map_err(|error| error.to_string())?.ip().to_canonical() {
+            IpAddr::V4(address) => address,
+            IpAddr::V6(address) => same_interface(address).ok_or_else(|| {
+                format!("UCX needs an IPv4 address, and the interface with the address {address} has none")
+            })?,
+        };
+        let listener = Listener::new(&self.worker, SocketAddrV4::new(address, 0).into()).map_err(ucx)?;
+        let port = listener.local_address().map_err(ucx)?.port();
+        Ok((listener, SocketAddrV4::new(address, port)))
     }
 
     /// A UCP client calls: the one that a listener waits for, or a stranger.
     pub(crate) fn connection_request(&mut self, request: ConnectionRequest) {
         let client = request.client_id();
+        self.retired.retain(|retired| retired.client != client);
         let expected = |link: &Link| {
             link.listener.is_some() && link.endpoint.is_none() && link.theirs.ucx_client_id == client
         };
@@ -181,11 +188,15 @@ impl Links {
             return self.refused(id, &refusal);
         }
         let Some(link) = self.links.get_mut(&id) else { return };
-        let server = link.door.as_ref().map_or(Err(ErrorKind::NotConnected.into()), Visitor::peer_address);
+        let door = link.door.as_ref().map_or(Err(ErrorKind::NotConnected.into()), Visitor::peer_address);
         let port = u16::try_from(theirs.ucx_port).ok().filter(|port| *port != 0);
-        let (Ok(mut server), Some(port)) = (server, port) else {
+        let (Ok(mut server), Some(port)) = (door, port) else {
             return self.broke_protocol(id, "its welcome names no port");
         };
+        // Behind address translation only the address that was dialled is any good.
+        if server.is_ipv6() {
+            server.set_ip(Ipv4Addr::from_bits(theirs.ucx_ipv4).into());
+        }
         server.set_port(port);
         link.theirs = theirs;
         link.stage = Stage::Attaching { until: Instant::now() + STEP };
@@ -261,6 +272,16 @@ impl Links {
             Err(error) => connector.attempt_failed(error.to_string()),
         }
     }
+}
+
+/// An IPv4 address of the interface that has this IPv6 address.
+fn same_interface(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let interfaces = if_addrs::get_if_addrs().ok()?;
+    let name = &interfaces.iter().find(|interface| interface.ip() == address)?.name;
+    interfaces.iter().find_map(|interface| match interface.ip() {
+        IpAddr::V4(address) if interface.name == *name => Some(address),
+        _ => None,
+    })
 }
 
 fn refusal(reason: Reason, text: &str) -> Refusal {

@@ -34,6 +34,8 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(2);
 pub(crate) const FAREWELL: Duration = Duration::from_millis(300);
 /// How often the door is looked at while the data path is busy.
 const DOOR_INTERVAL: Duration = Duration::from_millis(5);
+/// How long a UCP listener outlives the handshake that it was for.
+const RETIREMENT: Duration = Duration::from_secs(1);
 /// What the watch calls the listening socket.
 pub(crate) const LISTENER: u64 = 0;
 
@@ -130,6 +132,14 @@ impl Link {
     }
 }
 
+/// A UCP listener whose client was not awaited any longer. UCX (1.13) uses a listener after it was destroyed if the client
+/// calls at that very moment, so it stays until the client has called, or surely will not.
+pub(crate) struct Retired {
+    pub(crate) client: u64,
+    until: Instant,
+    _listener: Listener,
+}
+
 pub(crate) struct Links {
     pub(crate) config: Config,
     pub(crate) hello: Hello,
@@ -139,6 +149,7 @@ pub(crate) struct Links {
     endpoints: HashMap<EndpointId, LinkId>,
     pub(crate) connector: Option<Connector>,
     pub(crate) events: Vec<LinkEvent>,
+    pub(crate) retired: Vec<Retired>,
     pub(crate) door: Option<TcpListener>,
     pub(crate) watch: Watch,
     door_attended: Instant,
@@ -190,6 +201,7 @@ impl Links {
             endpoints: HashMap::new(),
             connector,
             events: Vec::new(),
+            retired: Vec::new(),
             door,
             watch,
             door_attended: Instant::now(),
@@ -271,10 +283,15 @@ impl Links {
     }
 
     pub(crate) fn remove(&mut self, id: LinkId) -> Option<Link> {
-        let link = self.links.remove(&id)?;
+        let mut link = self.links.remove(&id)?;
         self.tokens.remove(&link.token);
-        if let Some(endpoint) = &link.endpoint {
-            self.endpoints.remove(&endpoint.id());
+        match (&link.endpoint, link.listener.take()) {
+            (Some(endpoint), _) => drop(self.endpoints.remove(&endpoint.id())),
+            (None, Some(listener)) => {
+                let (client, until) = (link.theirs.ucx_client_id, Instant::now() + RETIREMENT);
+                self.retired.push(Retired { client, until, _listener: listener });
+            }
+            (None, None) => {}
         }
         Some(link)
     }
@@ -442,7 +459,9 @@ impl Links {
                 next => break next.map(|(due, _)| due),
             }
         };
-        earliest(next, self.tick_connector(now))
+        self.retired.retain(|retired| retired.until > now);
+        let retirement = self.retired.iter().map(|retired| retired.until).min();
+        earliest(earliest(next, retirement), self.tick_connector(now))
     }
 
     /// Looks who is at the door.
@@ -527,7 +546,7 @@ impl Links {
                 _ => drop(self.remove(id)),
             }
         }
-        while !self.links.is_empty() && Instant::now() < until {
+        while !(self.links.is_empty() && self.retired.is_empty()) && Instant::now() < until {
             if !self.progress() && self.arm() {
                 let timeout = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
                 let mut fds = self.event_fds().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));

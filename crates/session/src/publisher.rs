@@ -119,12 +119,17 @@ impl Publisher {
         self.transport.local_address()
     }
 
-    /// Queues `item`; blocks while the queue is full.
+    /// Queues `item`. Frames and gaps block while the queue is full; other events never do, so that they can be sent while
+    /// the pipeline is paused.
     ///
     /// # Errors
     /// Gives the item back when interrupted, to be sent again once the interruption is over.
     pub fn send(&self, item: Outgoing) -> Result<(), Box<(Interrupted, Outgoing)>> {
-        let mut state = match self.shared.wait_until(|state| state.queue.len() < QUEUE) {
+        let waits = match &item {
+            Outgoing::Frame(_) => true,
+            Outgoing::Event(event) => matches!(event.event, Some(Event::Gap(_))),
+        };
+        let mut state = match self.shared.wait_until(|state| !waits || state.queue.len() < QUEUE) {
             Ok(state) => state,
             Err(interrupted) => return Err(Box::new((interrupted, item))),
         };

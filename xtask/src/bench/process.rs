@@ -156,8 +156,8 @@ impl Watch {
         usage().map(Self)
     }
 
-    /// The share of the machine's time since then that others than we used, in percent. Network interrupts are left out:
-    /// they are part of what is measured, and the kernel does not say whose they are.
+    /// The share of the machine's time since then that others than we used, in percent. Network interrupts count as
+    /// use: most kernels charge them to the process that runs just then, so `ours` has them too.
     pub(super) fn noise(&self, ours: f64) -> anyhow::Result<f64> {
         let now = usage()?;
         let share = (now.busy - self.0.busy - ours) / (now.total - self.0.total).max(f64::EPSILON);
@@ -172,11 +172,8 @@ fn usage() -> anyhow::Result<Usage> {
     let &[user, nice, system, idle, iowait, irq, softirq, steal, ..] = seconds.as_slice() else {
         bail!("/proc/stat is not understood: {line}");
     };
-    let busy = user + nice + system + steal;
-    Ok(Usage {
-        busy: busy / TICKS_PER_SECOND,
-        total: (busy + idle + iowait + irq + softirq) / TICKS_PER_SECOND,
-    })
+    let busy = user + nice + system + irq + softirq + steal;
+    Ok(Usage { busy: busy / TICKS_PER_SECOND, total: (busy + idle + iowait) / TICKS_PER_SECOND })
 }
 
 #[cfg(test)]

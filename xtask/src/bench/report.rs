@@ -85,7 +85,7 @@ fn table(text: &mut String, results: &Results) {
     );
     // What a paced source tells is its latency.
     let ratios = if paced {
-        format!(" p50 × {BASELINE} |")
+        format!(" p50 × {BASELINE} (less is better) |")
     } else {
         format!(" rate × ucp_am_bw | rate × {BASELINE} |")
     };
