@@ -355,9 +355,11 @@ fn a_flush_gets_through_while_the_receiver_takes_nothing() {
 fn a_seek_at_the_sender_crosses_as_flush_and_segment() {
     for link in Link::both() {
         // A seek into the pipeline: audiotestsrc answers it, with a flush and a new segment.
-        let head = "audiotestsrc samplesperbuffer=480 is-live=true ! audio/x-raw,rate=48000 ! \
+        let head = "audiotestsrc samplesperbuffer=480 ! audio/x-raw,rate=48000 ! \
                     identity name=probe !";
-        let link = link.buf_type("nvdsucx-buf-raw-audio").head(head);
+        let mut link = link.buf_type("nvdsucx-buf-raw-audio").head(head);
+        // Paced by the clock: there is no end to it.
+        link.sink = "buf-type=nvdsucx-buf-raw-audio".into();
         let (mut sender, receiver) = link.start_connected();
         both_play(&sender, &receiver);
         sender.ask("seek 60000000000", "seek-done true");
