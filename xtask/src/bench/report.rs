@@ -8,7 +8,8 @@ use super::plan::{BASELINE, Transport, Workload};
 use super::{Options, Sample, Versions};
 use crate::shell::output_of;
 
-/// Repeat it when others used more than so many percent.
+/// A run counts only if others used at most so many percent of the machine. Programs suffer unequally: one that polls on
+/// every core loses far more than one that sleeps, so a ratio from a busy machine means nothing.
 const QUIET: f64 = 10.0;
 
 /// Where it was measured.
@@ -41,6 +42,12 @@ impl Machine {
     }
 }
 
+impl Sample {
+    fn is_quiet(&self) -> bool {
+        self.noise <= QUIET
+    }
+}
+
 impl Results {
     fn of(&self, name: &str) -> Option<&[Sample]> {
         self.samples.iter().find(|(transport, _)| transport.name == name).map(|(_, samples)| &samples[..])
@@ -59,7 +66,7 @@ pub(super) fn markdown(machine: &Machine, all: &[Results], options: &Options) ->
     };
     let _ = write!(
         text,
-        "{} cores, {}; {}; GStreamer {}; UCX {}. {} runs of {} s each, medians; max is the largest.",
+        "{} cores, {}; {}; GStreamer {}; UCX {}. {} runs of {} s each, medians of the quiet ones; max is the largest.",
         machine.cores,
         machine.cpu,
         machine.kernel,
@@ -89,15 +96,18 @@ fn table(text: &mut String, results: &Results) {
     } else {
         format!(" rate × ucp_am_bw | rate × {BASELINE} |")
     };
-    let columns = 8 + ratios.matches('|').count();
-    let _ = write!(text, "{ratios} noise % |\n|---|---|{}", "--:|".repeat(columns));
-    for (transport, samples) in &results.samples {
-        let lanes = samples.first().map_or("", |sample| &sample.versions.lanes);
+    let columns = 9 + ratios.matches('|').count();
+    let _ = write!(text, "{ratios} noise % | quiet runs |\n|---|---|{}", "--:|".repeat(columns));
+    for (transport, all) in &results.samples {
+        let lanes = all.first().map_or("", |sample| &sample.versions.lanes);
         let lanes = if lanes.is_empty() { "–" } else { lanes };
+        let quiet: Vec<_> = all.iter().filter(|sample| sample.is_quiet()).collect();
+        // Figures of a busy machine are shown where there are no others, and marked.
+        let samples: Vec<_> = if quiet.is_empty() { all.iter().collect() } else { quiet.clone() };
         let rate = median(samples.iter().map(|sample| sample.frames_per_second));
         let _ =
             write!(text, "\n| {} | {lanes} | {rate:.0} | {:.0} |", transport.name, megabytes(workload, rate));
-        for field in [|sample: &Sample| sample.sender_cpu_ms, |sample: &Sample| sample.receiver_cpu_ms] {
+        for field in [|sample: &&Sample| sample.sender_cpu_ms, |sample: &&Sample| sample.receiver_cpu_ms] {
             let _ = write!(text, " {} |", significant(median(samples.iter().map(field))));
         }
         let latencies: Vec<_> = samples.iter().filter_map(|sample| sample.latency).collect();
@@ -113,29 +123,30 @@ fn table(text: &mut String, results: &Results) {
         let p50 = |sample: &Sample| sample.latency.map(|latency| latency.p50);
         let baseline = Some(BASELINE).filter(|name| *name != transport.name);
         let ratios = if paced {
-            vec![ratio(results, samples, baseline, p50)]
+            vec![ratio(results, &quiet, baseline, p50)]
         } else {
-            vec![ratio(results, samples, transport.ucx_alone, rate), ratio(results, samples, baseline, rate)]
+            vec![ratio(results, &quiet, transport.ucx_alone, rate), ratio(results, &quiet, baseline, rate)]
         };
         for ratio in ratios {
             let ratio = ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}"));
             let _ = write!(text, " {ratio} |");
         }
         let noise = samples.iter().map(|sample| sample.noise).fold(0.0, f64::max);
-        let _ = write!(text, " {noise:.0}{} |", if noise > QUIET { " (!)" } else { "" });
+        let mark = if quiet.is_empty() { " (!)" } else { "" };
+        let _ = write!(text, " {noise:.0}{mark} | {} of {} |", quiet.len(), all.len());
     }
 }
 
-/// The median of the ratios within each repetition: what else the machine did then hit both.
+/// The median of the ratios within each repetition in which both runs were quiet.
 fn ratio(
     results: &Results,
-    samples: &[Sample],
+    quiet: &[&Sample],
     reference: Option<&str>,
     field: impl Fn(&Sample) -> Option<f64>,
 ) -> Option<f64> {
     let reference = results.of(reference?)?;
-    let pairs = samples.iter().filter_map(|sample| {
-        let other = reference.iter().find(|other| other.rep == sample.rep)?;
+    let pairs = quiet.iter().filter_map(|sample| {
+        let other = reference.iter().find(|other| other.rep == sample.rep && other.is_quiet())?;
         Some(field(sample)? / field(other)?)
     });
     let ratios: Vec<_> = pairs.collect();
