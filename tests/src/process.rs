@@ -15,6 +15,15 @@ pub fn cpu_time(pid: u32) -> Duration {
     Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
 }
 
+/// Whether process `pid` has a handler for signal number `signal`.
+pub fn handles_signal(pid: u32, signal: i32) -> bool {
+    let status = read(pid, "status");
+    let caught =
+        status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("/proc/PID/status has SigCgt");
+    let caught = u64::from_str_radix(caught.trim(), 16).expect("SigCgt is a hexadecimal number");
+    caught & (1 << (signal - 1)) != 0
+}
+
 /// Threads of process `pid`.
 pub fn threads(pid: u32) -> usize {
     entries(pid, "task")

@@ -3,10 +3,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nvdsucx_tests::compare::{assert_same_buffers, settled};
+use nvdsucx_tests::compare::{assert_same_buffers, eventually, settled};
 use nvdsucx_tests::link::CONNECTED;
 use nvdsucx_tests::peer::{Launch, Peer, SOON};
-use nvdsucx_tests::process::cpu_time;
+use nvdsucx_tests::process::{cpu_time, handles_signal};
 use nvdsucx_tests::stranger::DeadPort;
 use nvdsucx_tests::{Link, Pairing, Transport};
 use rustix::process::Signal;
@@ -183,6 +183,9 @@ fn an_interrupt_ends_gst_launch_at_once() {
         let mut peer = launch.start();
         peer.wait_for("the pipeline is set up", SOON, |lines| {
             lines.iter().any(|l| l.contains("PREROLL") || l.contains("PLAYING")).then_some(())
+        });
+        eventually("a handler for the interrupt", SOON, || {
+            handles_signal(peer.pid(), Signal::INT.as_raw()).then_some(())
         });
         let begin = Instant::now();
         peer.signal(Signal::INT);
