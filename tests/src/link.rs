@@ -31,6 +31,22 @@ pub enum Transport {
     Tcp,
     /// Whatever UCX likes.
     Default,
+    /// Shared memory: UCX takes it if it may use all devices, and is told that the loss of a peer can be handled there.
+    SharedMemory,
+}
+
+impl Transport {
+    fn environment(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Tcp => &[("UCX_TLS", "tcp")],
+            Self::Default => &[],
+            Self::SharedMemory => &[
+                ("UCX_POSIX_ERROR_HANDLING", "y"),
+                ("UCX_SYSV_ERROR_HANDLING", "y"),
+                ("UCX_CM_USE_ALL_DEVICES", "y"),
+            ],
+        }
+    }
 }
 
 /// Which release of UCX a process uses.
@@ -90,8 +106,10 @@ impl Link {
     }
 
     /// Each pairing over each transport.
-    pub fn all() -> [Self; 4] {
+    pub fn all() -> [Self; 6] {
         [
+            Self::new(Pairing::ServerSink, Transport::SharedMemory),
+            Self::new(Pairing::ServerSrc, Transport::SharedMemory),
             Self::new(Pairing::ServerSink, Transport::Tcp),
             Self::new(Pairing::ServerSrc, Transport::Tcp),
             Self::new(Pairing::ServerSink, Transport::Default),
@@ -193,8 +211,8 @@ impl Link {
     }
 
     fn surround(&self, mut launch: Launch, ucx: UcxRelease, by: &[String]) -> Launch {
-        if self.transport == Transport::Tcp {
-            launch = launch.env("UCX_TLS", "tcp");
+        for (name, value) in self.transport.environment() {
+            launch = launch.env(name, value);
         }
         if ucx == UcxRelease::Newest {
             let folder: PathBuf = environment::newest_ucx();

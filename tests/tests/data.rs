@@ -214,7 +214,7 @@ fn buffers_without_any_timestamp_get_none() {
 
 #[test]
 fn two_clients_both_get_every_buffer() {
-    for transport in [Transport::Tcp, Transport::Default] {
+    for transport in [Transport::Tcp, Transport::Default, Transport::SharedMemory] {
         let link = Link::new(Pairing::ServerSink, transport).sink("num-conns=2");
         let mut sender = link.listening().start();
         let port = sender.port();

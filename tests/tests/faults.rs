@@ -58,7 +58,7 @@ fn a_sender_that_is_stopped_before_the_end_of_its_stream_is_an_error() {
 
 #[test]
 fn a_killed_receiver_is_an_error_of_the_clientsink_that_names_it() {
-    for transport in [Transport::Tcp, Transport::Default] {
+    for transport in [Transport::Tcp, Transport::Default, Transport::SharedMemory] {
         let (mut sender, receiver) = Link::new(Pairing::ServerSrc, transport).start_connected();
         flow(&mut sender, &receiver);
         receiver.kill();
@@ -69,7 +69,7 @@ fn a_killed_receiver_is_an_error_of_the_clientsink_that_names_it() {
 
 #[test]
 fn a_serversink_goes_on_when_one_of_two_clients_is_killed() {
-    for transport in [Transport::Tcp, Transport::Default] {
+    for transport in [Transport::Tcp, Transport::Default, Transport::SharedMemory] {
         let link = Link::new(Pairing::ServerSink, transport).sink("num-conns=2");
         let mut sender = link.listening().start();
         let stays = link.connecting(sender.port()).start();

@@ -253,6 +253,17 @@ fn high_perf_off_keeps_ucx_to_tcp() {
     }
 }
 
+#[test]
+fn stats_name_shared_memory_where_ucx_uses_it() {
+    for pairing in [Pairing::ServerSink, Pairing::ServerSrc] {
+        let (mut sender, receiver) = Link::new(pairing, Transport::SharedMemory).start_connected();
+        let stats = sender.ask("stats", "stats ");
+        assert!(["posix", "sysv"].iter().any(|lane| stats.contains(lane)), "{stats}");
+        sender.stop();
+        receiver.stop();
+    }
+}
+
 /// Runs `gst-inspect-1.0` on the server sink in a mount namespace of its own, after `prepare`.
 fn inspect_after(prepare: &str) -> String {
     let environment = environment::get();
