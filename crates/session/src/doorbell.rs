@@ -42,13 +42,14 @@ impl Doorbell {
     pub(crate) fn sleep<const N: usize>(
         &self,
         others: [BorrowedFd<'_>; N],
-        timeout: Option<Duration>,
+        timeout: Duration,
         prepare: impl FnOnce() -> bool,
     ) -> [bool; N] {
         let mut readable = [false; N];
         self.asleep.store(true, SeqCst);
         if !self.rung.load(SeqCst) && prepare() {
-            let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+            // One that is too long for the system is as good as none.
+            let timeout = Timespec::try_from(timeout).ok();
             let mut fds = vec![PollFd::new(&self.event, PollFlags::IN)];
             fds.extend(others.into_iter().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
             // An interruption or an error only makes the caller look once more.

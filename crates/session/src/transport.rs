@@ -17,6 +17,10 @@ use crate::{Config, Error, Notice};
 /// How long the thread looks for more to do before it sleeps. Waking it up again costs more than that.
 const SPIN: Duration = Duration::from_micros(20);
 
+/// The longest sleep. UCX can miss to wake a thread: its shared memory does so through abstract sockets, which do not reach
+/// another network namespace.
+const LONGEST_SLEEP: Duration = Duration::from_millis(100);
+
 /// What a publisher or a subscriber does on the transport thread.
 pub(crate) trait Role {
     /// Something happened to a link.
@@ -108,7 +112,8 @@ fn run<R: Role>(mut links: Links, mut role: R, doorbell: &Doorbell, stop: &Atomi
             std::hint::spin_loop();
         } else {
             let due = earliest(due, role.deadline());
-            let timeout = due.map(|due| due.saturating_duration_since(now));
+            let timeout =
+                due.map_or(LONGEST_SLEEP, |due| due.saturating_duration_since(now).min(LONGEST_SLEEP));
             let [_, at_the_door] = doorbell.sleep(links.event_fds(), timeout, || links.arm());
             if at_the_door {
                 links.attend_door();
