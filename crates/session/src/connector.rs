@@ -91,7 +91,6 @@ impl Connector {
 
     /// All addresses of the name are tried in turn; after each round there is a pause.
     pub(crate) fn attempt_failed(&mut self, cause: String) {
-        tracing::debug!("{}: {cause}", self.address);
         self.cause = cause;
         let round_done = self.attempts.is_multiple_of(self.addresses.len().max(1));
         let pause = if round_done { self.pause } else { Duration::ZERO };
@@ -113,7 +112,9 @@ impl Connector {
                     return Next::GiveUp(error);
                 }
                 Err(TryRecvError::Empty) => {}
-                Err(TryRecvError::Disconnected) => self.attempt_failed("the resolver died".to_owned()),
+                Err(TryRecvError::Disconnected) => {
+                    self.attempt_failed("no thread for the resolver".to_owned());
+                }
             }
         }
         let give_up = match self.state {
@@ -157,13 +158,11 @@ fn resolve_aside(config: &Config, doorbell: &Arc<Doorbell>) -> Receiver<Result<V
     let (sender, receiver) = channel();
     let (host, port, doorbell) = (config.address.clone(), config.port, Arc::clone(doorbell));
     let resolver = thread::Builder::new().name("nvdsucx-resolve".to_owned());
-    let spawned = resolver.spawn(move || {
+    // Without a thread the sender is dropped, which the receiver reports.
+    let _ = resolver.spawn(move || {
         // Nobody listens any more when the session has ended meanwhile.
         let _ = sender.send(resolve(&host, port));
         doorbell.ring();
     });
-    if let Err(cause) = spawned {
-        tracing::warn!("no thread for the resolver: {cause}");
-    }
     receiver
 }

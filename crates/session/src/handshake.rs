@@ -234,7 +234,7 @@ impl Links {
             self.stranger_warned = Some(now);
             self.notify(Notice::Warning(text.to_owned()));
         } else {
-            tracing::debug!("{text}");
+            self.notify(Notice::Log(text.to_owned()));
         }
     }
 

@@ -111,7 +111,9 @@ pub(crate) struct Landing {
     next_id: u64,
     capacity: usize,
     limit: usize,
-    warned: bool,
+    /// What went wrong, the first time, until it is told.
+    complaint: Option<String>,
+    complained: bool,
 }
 
 impl Landing {
@@ -133,7 +135,8 @@ impl Landing {
             next_id: 0,
             capacity,
             limit: if limit == 0 { usize::MAX } else { limit },
-            warned: false,
+            complaint: None,
+            complained: false,
         }
     }
 
@@ -160,8 +163,9 @@ impl Landing {
         let region = self.allocator.allocate(self.capacity).ok_or(Error::OutOfMemory(self.capacity))?;
         // Without it the transports register the memory as data lands in it.
         let registration = context.register(&region).inspect_err(|status| {
-            if !std::mem::replace(&mut self.warned, true) {
-                tracing::warn!("landing buffers are not registered ahead: {status}; check `ulimit -l`");
+            if !std::mem::replace(&mut self.complained, true) {
+                self.complaint =
+                    Some(format!("landing buffers are not registered ahead: {status}; check `ulimit -l`"));
             }
         });
         let id = self.next_id;
@@ -179,6 +183,11 @@ impl Landing {
     pub(crate) fn landed(&self, slot: Slot, len: usize) -> Landed {
         let home = Home { id: slot.id, returned: Arc::clone(&self.returned) };
         Landed { region: Some(slot.region), len, home: Some(home) }
+    }
+
+    /// Something the user should know, once.
+    pub(crate) fn take_complaint(&mut self) -> Option<String> {
+        self.complaint.take()
     }
 
     /// Buffers there may be at most.

@@ -335,10 +335,11 @@ impl Links {
     fn message(&mut self, message: ucp::Message) {
         let (prefix, _) = match wire::Prefix::decode(&message.header) {
             Ok(decoded) => decoded,
-            Err(error) => return tracing::warn!("skipped a message: {error}"),
+            Err(error) => return self.notify(Notice::Log(format!("skipped a message: {error}"))),
         };
         let Some(&id) = self.tokens.get(&prefix.token) else {
-            return tracing::debug!("skipped a message of a connection that is gone");
+            // Of a connection that is gone.
+            return;
         };
         let now = Instant::now();
         let Some(link) = self.links.get_mut(&id) else { return };
@@ -369,7 +370,7 @@ impl Links {
                 self.broke_protocol(id, "it introduced itself again");
             }
             Ok(Some(kind)) => self.events.push(LinkEvent::Control(id, kind)),
-            Ok(None) => tracing::debug!("skipped a message of an unknown kind"),
+            Ok(None) => self.notify(Notice::Log("skipped a message of an unknown kind".to_owned())),
             Err(error) => self.broke_protocol(id, &error.to_string()),
         }
     }

@@ -21,6 +21,8 @@ pub enum Notice {
     },
     /// Something worth a warning; the session goes on.
     Warning(String),
+    /// Something for the log only.
+    Log(String),
     /// The session has failed; nothing more will come. Also returned by whatever call waits.
     Failed(Error),
     /// To a sender: an upstream event from a receiver.

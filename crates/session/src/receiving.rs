@@ -63,6 +63,14 @@ struct Sender {
     discontinuity: bool,
 }
 
+impl Sender {
+    /// What has arrived and not been taken is no more than it may be. A sender counts payloads alone, and lets one frame of
+    /// any size through.
+    fn keeps_to(&self, limit: &wire::Window, max_frame_size: u64) -> bool {
+        self.frames <= limit.frames.into() && self.bytes <= limit.bytes.saturating_add(max_frame_size)
+    }
+}
+
 impl Receiving {
     pub(crate) fn new(shared: Arc<Shared>, config: ReceiverConfig, limit: wire::Window) -> Self {
         let landing =
@@ -209,18 +217,18 @@ impl Receiving {
             Err(error) => return links.broke_protocol(id, &error.to_string()),
         };
         let limit = self.max_frame_size as u64;
-        if payload_len(&arrival, size) > limit {
+        // Without the trailer: what is given back when the frame is taken.
+        let payload = payload_len(&arrival, size);
+        if payload > limit {
             let peer = links.peer(id).map(|peer| peer.address.clone()).unwrap_or_default();
-            return self.fail(links, Error::FrameTooLarge { peer, size, limit });
+            return self.fail(links, Error::FrameTooLarge { peer, size: payload, limit });
         }
         sender.frames += 1;
-        sender.bytes += size;
+        sender.bytes += payload;
         sender.counters.frames.add(1);
-        sender.counters.bytes.add(size);
+        sender.counters.bytes.add(payload);
         sender.counters.in_flight.set(sender.frames);
-        // A sender counts payloads, and lets one frame of any size through.
-        let room = self.limit.bytes + limit + u64::from(wire::MAX_HEADER) * sender.frames;
-        if sender.frames > self.limit.frames.into() || sender.bytes > room {
+        if !sender.keeps_to(&self.limit, limit) {
             return links.broke_protocol(id, "it sends more than it was allowed to have in flight");
         }
         self.waiting.push_back((arrival, frame.data));
@@ -252,15 +260,18 @@ impl Receiving {
                     return true;
                 }
             };
+            if let Some(complaint) = self.landing.take_complaint() {
+                links.notify(Notice::Log(complaint));
+            }
             let Some(slot) = slot else {
                 self.waiting.push_front((arrival, data));
                 if self.is_starved() {
                     self.landing.grow();
-                    tracing::warn!(
+                    links.notify(Notice::Log(format!(
                         "the pipeline holds all landing buffers and waits for more: there may be {} now; set \
                          `num-nvbuf` to what it needs",
                         self.landing.limit()
-                    );
+                    )));
                     continue;
                 }
                 return busy;
@@ -317,7 +328,8 @@ impl Receiving {
             }
             Err(status) => {
                 // The connection is broken, which is reported by itself; the frame is lost with it.
-                tracing::warn!("a frame of {} bytes could not be fetched: {status}", fetch.len);
+                let text = format!("a frame of {} bytes could not be fetched: {status}", fetch.len);
+                links.notify(Notice::Log(text));
                 self.landing.put_back(slot);
             }
         }
@@ -342,8 +354,13 @@ impl Receiving {
     }
 
     fn event(&mut self, links: &mut Links, id: LinkId, event: StreamEvent) {
-        if self.sender.as_ref().is_some_and(|sender| sender.id == id) {
+        let max_frame_size = self.max_frame_size as u64;
+        let Some(sender) = self.sender.as_mut().filter(|sender| sender.id == id) else { return };
+        sender.bytes += wire::event_len(&event);
+        if sender.keeps_to(&self.limit, max_frame_size) {
             self.arrived(links, id, event.sequence, Incoming::Event(event));
+        } else {
+            links.broke_protocol(id, "it sends more than it was allowed to have in flight");
         }
     }
 

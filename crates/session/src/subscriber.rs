@@ -77,9 +77,12 @@ impl Taken {
             return;
         }
         self.sequence = Some(entry.sequence);
-        if let Incoming::Frame(frame) = &entry.item {
-            self.frames += 1;
-            self.bytes += frame.payload.len() as u64;
+        match &entry.item {
+            Incoming::Frame(frame) => {
+                self.frames += 1;
+                self.bytes += frame.payload.len() as u64;
+            }
+            Incoming::Event(event) => self.bytes += wire::event_len(event),
         }
     }
 

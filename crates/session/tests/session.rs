@@ -141,6 +141,27 @@ fn a_long_header_crosses() {
 }
 
 #[test]
+fn what_was_taken_no_longer_counts_as_in_flight() {
+    let (publisher, _) = publish(config(Side::Listen, 0), sender_config());
+    // The sender may have no more than 1 GiB in flight, whatever it sent before.
+    let (subscriber, _) =
+        subscribe(config(Side::Connect, publisher.local_address().unwrap().port()), receiver_config());
+    let long = "x".repeat(15 << 20);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..100 {
+                send(&publisher, event(Event::Caps(long.clone())));
+                send(&publisher, frame(0, &[vec![0; 100]]));
+            }
+        });
+        for _ in 0..100 {
+            assert!(matches!(subscriber.receive().unwrap(), Incoming::Event(_)));
+            assert_eq!(next_frame(&subscriber).0, 0);
+        }
+    });
+}
+
+#[test]
 fn every_client_gets_every_frame_and_a_late_one_the_state_first() {
     let sender = SenderConfig { wanted_peers: 2, ..sender_config() };
     let (publisher, notices) = publish(config(Side::Listen, 0), sender);

@@ -186,8 +186,8 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         // Events hold shares of the worker; closing the endpoints they may hold makes more of them. What is still under way
-        // ends with CANCELED; a second is far more than that takes.
-        let deadline = Instant::now() + Duration::from_secs(1);
+        // ends with CANCELED; half a second is far more than that takes.
+        let deadline = Instant::now() + Duration::from_millis(500);
         loop {
             let events = mem::take(&mut *self.handle.1.events.borrow_mut());
             let idle = events.is_empty() && self.operations() == 0;

@@ -51,6 +51,11 @@ pub fn decode_message(bytes: &[u8]) -> Result<Option<Kind>, DecodeError> {
     Ok(message.kind)
 }
 
+/// Length of an event on the wire, in bytes.
+pub fn event_len(event: &StreamEvent) -> u64 {
+    event.encoded_len() as u64
+}
+
 fn check_hello(hello: &Hello) -> Result<(), DecodeError> {
     check_text("the software name in a hello", &hello.software, MAX_HELLO_TEXT)?;
     check_text("the UCX version in a hello", &hello.ucx_version, MAX_HELLO_TEXT)

@@ -27,7 +27,7 @@ mod schema {
 
 pub use schema::*;
 
-pub use codec::{MAX_HELLO_TEXT, MAX_MESSAGE, MAX_REASON, decode_message, encode_message};
+pub use codec::{MAX_HELLO_TEXT, MAX_MESSAGE, MAX_REASON, decode_message, encode_message, event_len};
 pub use error::DecodeError;
 pub use frame::{
     EncodedHeader, FrameArrival, MAX_DIMENSION, MAX_FORMAT_NAME, MAX_HEADER, MAX_MEMORIES, MAX_METAS,

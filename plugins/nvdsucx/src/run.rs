@@ -152,6 +152,7 @@ where
         Task::Notice(Notice::Warning(text)) => {
             gst::element_imp_warning!(imp, gst::ResourceError::Failed, ("{text}"));
         }
+        Task::Notice(Notice::Log(text)) => gst::warning!(cat, imp = imp, "{text}"),
         Task::Notice(Notice::Failed(error)) => shared.fail(imp, error_message(&error, imp.role())),
         Task::Notice(Notice::Upstream(event)) => imp.upstream(&event),
         Task::Notice(Notice::Latency(latency)) => imp.latency(latency),
