@@ -39,6 +39,8 @@ pub struct Config {
     pub buffer_type: BufferType,
     /// `false` keeps UCX to TCP (and CUDA copies): no RDMA, no shared memory.
     pub high_performance: bool,
+    /// Let peers on this host read our memory, and read theirs.
+    pub zero_copy: bool,
     /// How long a client tries to connect; `None` means for ever.
     pub connect_timeout: Option<Duration>,
     /// Silence after which a connected peer counts as lost; `None` means never.
@@ -60,6 +62,8 @@ pub struct SenderConfig {
     pub window_bytes: u64,
     /// Peers that must be connected before the first frame goes out.
     pub wanted_peers: usize,
+    /// Drop frames that a peer has no room for, instead of waiting.
+    pub leaky: bool,
     /// Hold frames until `wanted_peers` are there (and later, while nobody is there) instead of dropping them.
     pub wait_for_peers: bool,
 }

@@ -85,6 +85,11 @@ pub enum Error {
     /// No memory for a landing buffer.
     #[error("no memory for a frame of {0} bytes")]
     OutOfMemory(usize),
+    /// No memory that receivers on this host could map.
+    #[error(
+        "no shared memory for a frame of {0} bytes: raise the limits (`ipcs -l`), or set `zero-copy=false` to do without"
+    )]
+    OutOfSharedMemory(usize),
 }
 
 /// Why a call did not do what it should.

@@ -4,6 +4,7 @@ use nvdsucx_wire::{FrameHeader, StreamEvent};
 use ucp::Region;
 
 pub use crate::landing::Landed;
+pub use crate::mapped::{Mapped, Release};
 
 /// A frame on its way out: what describes it and where its bytes are.
 ///
@@ -46,13 +47,40 @@ pub enum Incoming {
     Event(StreamEvent),
 }
 
-/// A frame that has landed. Dropping `payload` gives the landing buffer back.
+/// Where the bytes of a received frame are.
+#[derive(Debug)]
+pub enum Payload {
+    /// All memories, one after the other, in memory of our own.
+    Landed(Landed),
+    /// The same, of a frame that is small or was copied.
+    Copied(Vec<u8>),
+    /// In the sender's memory.
+    Mapped(Mapped),
+}
+
+impl Payload {
+    /// Length in bytes.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Landed(landed) => landed.len(),
+            Self::Copied(bytes) => bytes.len(),
+            Self::Mapped(mapped) => mapped.regions().iter().map(Region::len).sum(),
+        }
+    }
+
+    /// Whether there are no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A frame that has arrived. Dropping `payload` gives its memory back.
 #[derive(Debug)]
 pub struct ReceivedFrame {
     /// Timestamps, flags, metadata. The lengths in `memories` add up to the payload's.
     pub header: FrameHeader,
-    /// All memories, one after the other.
-    pub payload: Landed,
+    /// The bytes.
+    pub payload: Payload,
     /// The first frame after the connection was lost and made again.
     pub discontinuity: bool,
 }

@@ -4,9 +4,12 @@
 //! which owns everything of UCX, and talks to it through a queue and a doorbell; when nothing is to be done all of them
 //! sleep. Listening and connecting are independent of sending and receiving: [`Side`].
 //!
-//! A frame is regions of memory with what keeps them alive, never bytes that were copied for the session's sake; it lands
-//! in memory that the receiver's [`Allocator`] gave.
+//! A frame is regions of memory with what keeps them alive. It goes one of two ways. Where both sides can map the same memory
+//! (one host, one user, one IPC namespace) it stays where it is, if it is in memory of the sender's [`Arena`], and is copied
+//! there once if it is not; the receiver reads it there. Elsewhere UCX carries it, from where it is into memory that the
+//! receiver's [`Allocator`] gave.
 
+mod arena;
 mod config;
 mod connector;
 mod door;
@@ -14,18 +17,24 @@ mod doorbell;
 mod error;
 mod frame;
 mod handshake;
+mod host;
 mod landing;
 mod links;
+mod mapped;
 mod notice;
 mod publisher;
 mod receiving;
+mod ring;
+mod sending;
+mod sharing;
 mod stats;
 mod subscriber;
 mod transport;
 
+pub use arena::{Arena, Block};
 pub use config::{Allocator, Config, HostAllocator, OnDisconnect, ReceiverConfig, SenderConfig, Side};
 pub use error::{Error, Interrupted};
-pub use frame::{Frame, Incoming, Landed, Outgoing, ReceivedFrame};
+pub use frame::{Frame, Incoming, Landed, Mapped, Outgoing, Payload, ReceivedFrame, Release};
 pub use notice::{Notice, Peer};
 pub use publisher::Publisher;
 pub use stats::{PeerStats, Stats};
@@ -44,6 +53,7 @@ fn hello(config: &Config, role: wire::Role) -> wire::Hello {
         buffer_type: config.buffer_type.into(),
         software: concat!("nvdsucx ", env!("CARGO_PKG_VERSION")).to_owned(),
         ucx_version: ucp::version(),
+        host: if config.zero_copy && config.high_performance { host::identity() } else { String::new() },
         ..wire::Hello::default()
     }
 }

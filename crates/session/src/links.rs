@@ -177,6 +177,10 @@ impl Links {
         let mut settings = vec![Setting { name: "CM_USE_ALL_DEVICES", value: "n", force: false }];
         if !config.high_performance {
             settings.push(Setting { name: "TLS", value: "tcp,cuda", force: true });
+        } else if std::env::var_os("UCX_POSIX_ERROR_HANDLING").is_none() {
+            // Without error handling it is not used between peers, and if the process is killed while it starts its files
+            // stay in /dev/shm.
+            settings.push(Setting { name: "TLS", value: "^posix", force: false });
         }
         let context = Context::new(&config.name, &settings).map_err(ucx)?;
         let random = RandomState::new();
@@ -242,6 +246,29 @@ impl Links {
 
     pub(crate) fn peer(&self, id: LinkId) -> Option<&Peer> {
         self.links.get(&id).map(|link| &link.peer)
+    }
+
+    /// Whether the peer may be able to map our memory, and we the peer's. It is still to be proved.
+    pub(crate) fn shares_host(&self, id: LinkId) -> bool {
+        !self.hello.host.is_empty() && self.hello_of(id).is_some_and(|theirs| theirs.host == self.hello.host)
+    }
+
+    /// Maps memory of the peer.
+    pub(crate) fn map(
+        &self,
+        id: LinkId,
+        memory: &wire::SharedMemory,
+        access: ucp::Access,
+    ) -> Result<ucp::Mapping, String> {
+        let link = self.links.get(&id).and_then(|link| link.endpoint.as_ref());
+        let endpoint = link.ok_or("the connection is gone")?;
+        let len = usize::try_from(memory.len).map_err(|error| error.to_string())?;
+        endpoint.map(&memory.key, memory.address, len, access).map_err(|status| status.to_string())
+    }
+
+    /// The token that the peer puts before every message to us.
+    pub(crate) fn token(&self, id: LinkId) -> Option<u64> {
+        self.links.get(&id).map(|link| link.token)
     }
 
     /// What the peer said of itself.
@@ -386,12 +413,10 @@ impl Links {
         if wire::ucx_compatible(&self.hello.ucx_version, &link.theirs.ucx_version) {
             link.mode = SendMode::Auto;
         }
-        let peer = link.peer.clone();
         if let Some(connector) = &mut self.connector {
             connector.succeeded();
         }
         self.events.push(LinkEvent::Up(id));
-        self.notify(Notice::Joined(peer));
     }
 
     /// UCX or the socket reports that the peer is not there any more.

@@ -7,15 +7,19 @@ use std::time::{Duration, Instant};
 use nvdsucx_wire as wire;
 use nvdsucx_wire::message::Kind;
 use nvdsucx_wire::stream_event::Event;
-use ucp::{Data, RegionMut, Status};
+use ucp::{Access, Data, RegionMut, Status};
 use wire::{FrameArrival, FrameHeader, StreamEvent};
 
 use crate::landing::{Landing, Slot};
 use crate::links::{Departure, FAREWELL, Frame, LinkEvent, LinkId, Links};
+use crate::mapped::{Bounds, Inlet, Memories};
+use crate::ring::{EndFlag, Reader};
 use crate::stats::PeerCounters;
-use crate::subscriber::{Entry, Shared, State, Taken};
+use crate::subscriber::{Arrived, Entry, Shared, State, Taken};
 use crate::transport::Role;
-use crate::{Error, Incoming, Interrupted, Landed, Notice, OnDisconnect, ReceivedFrame, ReceiverConfig};
+use crate::{
+    Error, Incoming, Interrupted, Landed, Notice, OnDisconnect, Payload, ReceivedFrame, ReceiverConfig,
+};
 
 /// Payloads up to this length get memory of their own instead of a landing buffer.
 const SMALL: usize = 64 << 10;
@@ -61,9 +65,19 @@ struct Sender {
     /// It has sent the end of the stream.
     ended: bool,
     discontinuity: bool,
+    /// Its memory as far as we have mapped it.
+    memories: Memories,
+    /// Its ring, until the stream goes there.
+    ring: Option<Inlet>,
+    /// Once the stream is there: whether it is at its end.
+    end_in_ring: Option<EndFlag>,
 }
 
 impl Sender {
+    fn has_ended(&self) -> bool {
+        self.end_in_ring.as_ref().map_or(self.ended, EndFlag::is_set)
+    }
+
     /// What has arrived and not been taken is no more than it may be. A sender counts payloads alone, and lets one frame of
     /// any size through.
     fn keeps_to(&self, limit: &wire::Window, max_frame_size: u64) -> bool {
@@ -96,6 +110,13 @@ impl Role for Receiving {
             LinkEvent::Frame(id, frame) => self.frame(links, id, frame),
             LinkEvent::Control(id, Kind::Event(event)) => self.event(links, id, event),
             LinkEvent::Control(_, Kind::Latency(latency)) => links.notify(Notice::Latency(latency)),
+            LinkEvent::Control(id, Kind::Share(share)) => self.share(links, id, &share),
+            LinkEvent::Control(id, Kind::Memory(memory)) => self.map(links, id, &memory),
+            LinkEvent::Control(id, Kind::MemoryGone(memory)) => {
+                if let Some(sender) = self.sender.as_ref().filter(|sender| sender.id == id) {
+                    sender.memories.remove(memory);
+                }
+            }
             LinkEvent::Control(id, _) => links.broke_protocol(id, "it sent what only a receiver sends"),
             LinkEvent::Received { cookie, region, result } => self.received(links, cookie, region, result),
             LinkEvent::Down(id, departure) => self.leave(links, id, departure),
@@ -108,8 +129,9 @@ impl Role for Receiving {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.lock();
         let upstream = std::mem::take(&mut state.upstream);
+        let (broken, too_large) = (state.broken.take(), state.too_large.take());
         state.short = !self.waiting.is_empty();
-        let tell = state.taken.is_enough() || state.queue.is_empty();
+        let tell = state.taken.is_enough() || state.is_idle();
         let taken = &mut state.taken;
         let ack = tell.then(|| taken.sequence.take()).flatten().filter(|_| taken.epoch == self.epoch);
         let (frames, bytes) = if ack.is_some() {
@@ -118,7 +140,14 @@ impl Role for Receiving {
             (0, 0)
         };
         drop(state);
+        if let Some(size) = too_large {
+            self.too_large(links, size);
+        }
         let Some(sender) = &mut self.sender else { return busy };
+        if let Some(broken) = broken {
+            links.broke_protocol(sender.id, &broken.to_string());
+            return true;
+        }
         for event in upstream {
             links.send_control(sender.id, Kind::Upstream(event));
             busy = true;
@@ -138,13 +167,13 @@ impl Role for Receiving {
             return None;
         }
         let state = self.shared.lock();
-        state.waiting.filter(|_| state.queue.is_empty()).map(|since| since + PATIENCE)
+        state.waiting.filter(|_| state.is_idle()).map(|since| since + PATIENCE)
     }
 }
 
 impl Receiving {
     fn join(&mut self, links: &mut Links, id: LinkId) {
-        let (Some(peer), Some(hello)) = (links.peer(id), links.hello_of(id)) else { return };
+        let (Some(peer), Some(hello)) = (links.peer(id).cloned(), links.hello_of(id)) else { return };
         let window = hello.window.unwrap_or(self.limit);
         self.epoch += 1;
         self.sender = Some(Sender {
@@ -156,6 +185,9 @@ impl Receiving {
             bytes: 0,
             ended: false,
             discontinuity: self.epoch > 1,
+            memories: Memories::default(),
+            ring: None,
+            end_in_ring: None,
         });
         // A quarter of the window at a time: few messages, and the sender never waits for one.
         self.shared.lock().taken = Taken {
@@ -164,6 +196,7 @@ impl Receiving {
             enough_bytes: (window.bytes.min(self.limit.bytes) / 4).max(1),
             ..Taken::default()
         };
+        links.notify(Notice::Joined(peer));
     }
 
     fn leave(&mut self, links: &mut Links, id: LinkId, departure: Departure) {
@@ -179,11 +212,13 @@ impl Receiving {
             }
         }
         let Some(sender) = self.sender.take() else { return };
-        let orderly = departure.orderly || sender.ended;
+        self.close_ring();
+        let ended = sender.has_ended();
+        let orderly = departure.orderly || ended;
         self.shared.counters.leave(id, orderly);
         let Departure { peer, reason, .. } = departure;
         links.notify(Notice::Left { peer: peer.clone(), reason: reason.clone(), orderly });
-        if sender.ended {
+        if ended {
             return;
         }
         match links.config().on_disconnect {
@@ -199,9 +234,76 @@ impl Receiving {
         }
     }
 
+    /// The sender offers a ring: what it holds is proved to be its memory before anything is written there.
+    fn share(&mut self, links: &mut Links, id: LinkId, share: &wire::Share) {
+        let Some(sender) = self.sender.as_mut().filter(|sender| sender.id == id) else { return };
+        if sender.ring.is_some() || sender.end_in_ring.is_some() {
+            return links.broke_protocol(id, "it offered a second ring");
+        }
+        let mapped = match (&share.ring, links.token(id)) {
+            (Some(ring), Some(token)) => links.map(id, ring, Access::ReadWrite).and_then(|memory| {
+                Reader::new(memory, share.secret, token).ok_or("it is other memory".to_owned())
+            }),
+            _ => Err("it was not named".to_owned()),
+        };
+        let (mapped, reason) = match mapped {
+            Ok(reader) => {
+                let window = links.hello_of(id).and_then(|hello| hello.window).unwrap_or(self.limit);
+                let bounds = Bounds {
+                    frames: window.frames.into(),
+                    bytes: window.bytes,
+                    max_frame_size: self.max_frame_size as u64,
+                };
+                let counters = Arc::clone(&sender.counters);
+                sender.ring = Some(Inlet::new(reader, sender.memories.clone(), bounds, counters));
+                (true, String::new())
+            }
+            Err(reason) => (false, reason),
+        };
+        links.send_control(id, Kind::Shared(wire::Shared { mapped, reason }));
+    }
+
+    /// Frames will be in that memory of the sender.
+    fn map(&mut self, links: &mut Links, id: LinkId, memory: &wire::SharedMemory) {
+        let Some(sender) = self.sender.as_ref().filter(|sender| sender.id == id) else { return };
+        match links.map(id, memory, Access::Read) {
+            Ok(mapping) => {
+                if !sender.memories.add(memory.id, mapping) {
+                    return links.broke_protocol(id, "it has too much memory mapped, or the same twice");
+                }
+                let mut state = self.shared.lock();
+                self.shared.wake(&mut state);
+            }
+            Err(reason) => {
+                links.broke_protocol(
+                    id,
+                    &format!("{} bytes of its memory cannot be mapped: {reason}", memory.len),
+                );
+            }
+        }
+    }
+
+    /// Nothing more comes into the ring.
+    fn close_ring(&self) {
+        let mut state = self.shared.lock();
+        for entry in &mut state.queue {
+            if let Entry::Ring(inlet) = entry {
+                inlet.closed = true;
+            }
+        }
+        self.shared.wake(&mut state);
+    }
+
+    fn too_large(&mut self, links: &mut Links, size: u64) {
+        let peer = self.sender.as_ref().and_then(|sender| links.peer(sender.id));
+        let peer = peer.map(|peer| peer.address.clone()).unwrap_or_default();
+        self.fail(links, Error::FrameTooLarge { peer, size, limit: self.max_frame_size as u64 });
+    }
+
     /// The session is at its end; the sender is told.
     fn fail(&mut self, links: &mut Links, error: Error) {
         if let Some(sender) = self.sender.take() {
+            self.close_ring();
             self.shared.counters.leave(sender.id, false);
             links.say_bye(sender.id, &error.to_string(), Instant::now() + FAREWELL);
         }
@@ -220,8 +322,7 @@ impl Receiving {
         // Without the trailer: what is given back when the frame is taken.
         let payload = payload_len(&arrival, size);
         if payload > limit {
-            let peer = links.peer(id).map(|peer| peer.address.clone()).unwrap_or_default();
-            return self.fail(links, Error::FrameTooLarge { peer, size: payload, limit });
+            return self.too_large(links, payload);
         }
         sender.frames += 1;
         sender.bytes += payload;
@@ -286,7 +387,7 @@ impl Receiving {
     fn is_starved(&self) -> bool {
         let mut state = self.shared.lock();
         let starved = self.fetching.is_empty()
-            && state.queue.is_empty()
+            && state.is_idle()
             && state.waiting.is_some_and(|since| since.elapsed() >= PATIENCE);
         if starved {
             // Patience starts afresh.
@@ -346,7 +447,7 @@ impl Receiving {
         match header {
             Ok(header) => {
                 let sequence = header.sequence;
-                let frame = ReceivedFrame { header, payload: landed, discontinuity: false };
+                let frame = ReceivedFrame { header, payload: Payload::Landed(landed), discontinuity: false };
                 self.arrived(links, id, sequence, Incoming::Frame(frame));
             }
             Err(cause) => links.broke_protocol(id, &cause),
@@ -367,6 +468,9 @@ impl Receiving {
     /// Puts an item where it belongs, and queues what is complete from the front on.
     fn arrived(&mut self, links: &mut Links, id: LinkId, sequence: u64, item: Incoming) {
         let Some(sender) = &mut self.sender else { return };
+        if sender.end_in_ring.is_some() {
+            return links.broke_protocol(id, "it goes on where it said that it would use the ring");
+        }
         let Some(index) = sequence
             .checked_sub(sender.next)
             .filter(|ahead| *ahead < u64::from(self.limit.frames) + EVENTS)
@@ -396,10 +500,23 @@ impl Receiving {
                         sender.ended = false;
                         drop_frames(&mut state, &self.shared);
                     }
+                    Some(Event::Ring(_)) => {
+                        let ring = sender.ring.take();
+                        let Some(mut ring) = ring.filter(|_| sender.pending.is_empty()) else {
+                            drop(state);
+                            return links
+                                .broke_protocol(id, "it uses a ring that is not there, or not alone");
+                        };
+                        ring.discontinuity = sender.discontinuity;
+                        sender.end_in_ring = Some(ring.end_flag());
+                        sender.counters.set_mapped();
+                        state.queue.push_back(Entry::Ring(ring));
+                        continue;
+                    }
                     _ => {}
                 },
             }
-            state.queue.push_back(Entry { epoch: self.epoch, sequence, item });
+            state.queue.push_back(Entry::Item(Arrived { epoch: self.epoch, sequence, item }));
         }
         if state.queue.len() as u64 > u64::from(self.limit.frames) + EVENTS {
             drop(state);
@@ -414,12 +531,12 @@ impl Receiving {
 /// Drops the queued frames, as if they had been taken.
 fn drop_frames(state: &mut State, shared: &Shared) {
     for entry in std::mem::take(&mut state.queue) {
-        match entry.item {
-            Incoming::Event(_) => state.queue.push_back(entry),
-            Incoming::Frame(_) => {
-                state.taken.count(&entry);
+        match entry {
+            Entry::Item(arrived) if matches!(arrived.item, Incoming::Frame(_)) => {
+                state.taken.count(&arrived);
                 shared.counters.dropped.add(1);
             }
+            entry => state.queue.push_back(entry),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Numbers for the user.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::Peer;
@@ -34,6 +34,8 @@ pub struct PeerStats {
     pub lanes: Vec<String>,
     /// Its release of UCX.
     pub ucx_version: String,
+    /// It reads our memory, or we its: frames are not copied.
+    pub mapped: bool,
     /// Frames sent to it, or received from it.
     pub frames: u64,
     /// Their payload, in bytes.
@@ -74,6 +76,7 @@ pub(crate) struct Counters {
 pub(crate) struct PeerCounters {
     id: LinkId,
     peer: Peer,
+    mapped: AtomicBool,
     pub(crate) frames: Count,
     pub(crate) bytes: Count,
     pub(crate) in_flight: Count,
@@ -85,12 +88,19 @@ impl Counters {
         let counters = Arc::new(PeerCounters {
             id,
             peer,
+            mapped: AtomicBool::new(false),
             frames: Count::default(),
             bytes: Count::default(),
             in_flight: Count::default(),
         });
         self.peers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&counters));
         counters
+    }
+
+    /// One more frame has gone, or come.
+    pub(crate) fn passed(&self, len: u64) {
+        self.frames.add(1);
+        self.bytes.add(len);
     }
 
     pub(crate) fn leave(&self, id: LinkId, orderly: bool) {
@@ -118,11 +128,23 @@ impl Counters {
 }
 
 impl PeerCounters {
+    /// One more frame has gone to it, or come from it.
+    pub(crate) fn passed(&self, len: u64) {
+        self.frames.add(1);
+        self.bytes.add(len);
+    }
+
+    /// From now on frames go through shared memory.
+    pub(crate) fn set_mapped(&self) {
+        self.mapped.store(true, Relaxed);
+    }
+
     fn read(&self) -> PeerStats {
         PeerStats {
             address: self.peer.address.clone(),
             lanes: self.peer.lanes.clone(),
             ucx_version: self.peer.ucx_version.clone(),
+            mapped: self.mapped.load(Relaxed),
             frames: self.frames.get(),
             bytes: self.bytes.get(),
             in_flight: self.in_flight.get(),

@@ -9,7 +9,9 @@ use nvdsucx_wire as wire;
 use wire::{Hello, Role as WireRole, Structured};
 
 use crate::doorbell::Doorbell;
+use crate::mapped::{Inlet, Next};
 use crate::receiving::Receiving;
+use crate::ring::{Broken, Sleep};
 use crate::stats::Counters;
 use crate::transport::Transport;
 use crate::{Config, Error, Incoming, Interrupted, Notice, ReceiverConfig, Stats};
@@ -40,6 +42,12 @@ pub(crate) struct State {
     pub(crate) queue: VecDeque<Entry>,
     /// Since when somebody waits on `changed`.
     pub(crate) waiting: Option<Instant>,
+    /// Somebody sleeps until there is something in a ring.
+    sleep: Option<Sleep>,
+    /// The sender does what none of ours does.
+    pub(crate) broken: Option<Broken>,
+    /// A frame in a ring is larger than is taken.
+    pub(crate) too_large: Option<u64>,
     flushing: bool,
     /// There are frames that find no landing buffer: the transport thread wants to know who waits.
     pub(crate) short: bool,
@@ -49,9 +57,24 @@ pub(crate) struct State {
     pub(crate) taken: Taken,
 }
 
+impl State {
+    /// There is nothing to take but what may be in a ring.
+    pub(crate) fn is_idle(&self) -> bool {
+        !matches!(self.queue.front(), Some(Entry::Item(_)))
+    }
+}
+
+/// What is in the queue.
+#[derive(Debug)]
+pub(crate) enum Entry {
+    Item(Arrived),
+    /// What follows is in the ring, until it is closed.
+    Ring(Inlet),
+}
+
 /// An item in the queue.
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct Arrived {
     /// Which connection it came by, counted.
     pub(crate) epoch: u64,
     pub(crate) sequence: u64,
@@ -71,13 +94,13 @@ pub(crate) struct Taken {
 }
 
 impl Taken {
-    /// `entry` is out of the queue: with the pipeline, or dropped.
-    pub(crate) fn count(&mut self, entry: &Entry) {
-        if self.epoch != entry.epoch {
+    /// `arrived` is out of the queue: with the pipeline, or dropped.
+    pub(crate) fn count(&mut self, arrived: &Arrived) {
+        if self.epoch != arrived.epoch {
             return;
         }
-        self.sequence = Some(entry.sequence);
-        match &entry.item {
+        self.sequence = Some(arrived.sequence);
+        match &arrived.item {
             Incoming::Frame(frame) => {
                 self.frames += 1;
                 self.bytes += frame.payload.len() as u64;
@@ -100,6 +123,9 @@ impl Shared {
     pub(crate) fn wake(&self, state: &mut State) {
         if state.waiting.is_some() {
             self.changed.notify_all();
+        }
+        if let Some(sleep) = &state.sleep {
+            sleep.wake();
         }
     }
 
@@ -157,35 +183,80 @@ impl Subscriber {
             if state.flushing {
                 return Err(Interrupted::Flushing);
             }
-            if let Some(entry) = state.queue.pop_front() {
-                state.waiting = None;
-                return Ok(self.take(state, entry));
-            }
-            if let Some(end) = &state.end {
-                return Err(end.clone());
-            }
-            if state.waiting.is_none() {
-                state.waiting = Some(Instant::now());
-                if state.short {
-                    self.shared.doorbell.ring();
+            match state.queue.front_mut() {
+                Some(Entry::Ring(inlet)) => match inlet.next() {
+                    Ok(Next::Item(item)) => {
+                        if let Incoming::Frame(frame) = &item {
+                            self.shared.counters.passed(frame.payload.len() as u64);
+                        }
+                        return Ok(item);
+                    }
+                    Ok(Next::Nothing) if inlet.closed => drop(state.queue.pop_front()),
+                    Ok(Next::Nothing) => {
+                        if let Some(sleep) = inlet.wait() {
+                            state = self.sleep(state, &sleep);
+                        }
+                    }
+                    Ok(Next::TooLarge(size)) => {
+                        state.too_large = Some(size);
+                        self.give_up(&mut state);
+                    }
+                    Err(broken) => {
+                        state.broken = Some(broken);
+                        self.give_up(&mut state);
+                    }
+                },
+                Some(Entry::Item(_)) => {
+                    if let Some(Entry::Item(arrived)) = state.queue.pop_front() {
+                        state.waiting = None;
+                        return Ok(self.take(state, arrived));
+                    }
                 }
+                None => state = self.wait(state)?,
             }
-            state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    fn take(&self, mut state: MutexGuard<'_, State>, entry: Entry) -> Incoming {
-        if let Incoming::Frame(frame) = &entry.item {
-            self.shared.counters.frames.add(1);
-            self.shared.counters.bytes.add(frame.payload.len() as u64);
+    /// Waits until there is something in the queue, or something else happens.
+    fn wait<'a>(&'a self, mut state: MutexGuard<'a, State>) -> Result<MutexGuard<'a, State>, Interrupted> {
+        if let Some(end) = &state.end {
+            return Err(end.clone());
         }
-        state.taken.count(&entry);
-        let tell = state.taken.is_enough() || state.queue.is_empty();
+        if state.waiting.is_none() {
+            state.waiting = Some(Instant::now());
+            if state.short {
+                self.shared.doorbell.ring();
+            }
+        }
+        Ok(self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn sleep<'a>(&'a self, mut state: MutexGuard<'a, State>, sleep: &Sleep) -> MutexGuard<'a, State> {
+        state.sleep = Some(sleep.clone());
+        drop(state);
+        sleep.sleep();
+        let mut state = self.shared.lock();
+        state.sleep = None;
+        state
+    }
+
+    /// The stream in the ring cannot go on; the transport thread does the rest.
+    fn give_up(&self, state: &mut State) {
+        state.queue.pop_front();
+        self.shared.doorbell.ring();
+    }
+
+    fn take(&self, mut state: MutexGuard<'_, State>, arrived: Arrived) -> Incoming {
+        if let Incoming::Frame(frame) = &arrived.item {
+            self.shared.counters.passed(frame.payload.len() as u64);
+        }
+        state.taken.count(&arrived);
+        let tell = state.taken.is_enough() || state.is_idle();
         drop(state);
         if tell {
             self.shared.doorbell.ring();
         }
-        entry.item
+        arrived.item
     }
 
     /// While `true`, [`receive`](Self::receive) returns [`Interrupted::Flushing`].
@@ -194,6 +265,7 @@ impl Subscriber {
         state.flushing = flushing;
         state.waiting = None;
         self.shared.changed.notify_all();
+        self.shared.wake(&mut state);
     }
 
     /// Sends an upstream event to the sender, if one is connected.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nvdsucx_session::wire::FrameHeader;
 use nvdsucx_session::{Frame, Incoming, Notice, Outgoing, Publisher, Region, Side, Subscriber};
 
-use common::{SOON, config, receiver_config, sender_config};
+use common::{SOON, bytes, config, receiver_config, sender_config};
 
 /// Open files and threads of this process.
 fn held() -> (usize, usize) {
@@ -32,7 +32,7 @@ fn clients_that_come_and_go_leave_no_file_and_no_thread() {
             let frame = Outgoing::Frame(Frame { header: FrameHeader::default(), regions });
             publisher.send(frame).map_err(|interrupted| interrupted.0).unwrap();
             let Incoming::Frame(frame) = subscriber.receive().unwrap() else { panic!("no frame") };
-            assert_eq!(frame.payload.host_bytes().unwrap()[size - 1], round as u8);
+            assert_eq!(bytes(&frame.payload)[size - 1], round as u8);
         }
         // Some leave in good order, some in the middle of the next handshake.
         if round % 3 == 0 {

@@ -11,7 +11,7 @@ use nvdsucx_session::{
     SenderConfig, Side, Subscriber,
 };
 
-use common::{SOON, config, receiver_config, sender_config};
+use common::{SOON, bytes, config, receiver_config, sender_config};
 
 fn publish(config: Config, sender: SenderConfig) -> (Publisher, Receiver<Notice>) {
     let (notices, received) = channel();
@@ -68,11 +68,9 @@ fn send(publisher: &Publisher, item: Outgoing) {
 /// The next frame: timestamp, lengths of the memories, bytes.
 fn next_frame(subscriber: &Subscriber) -> (u64, Vec<u64>, Vec<u8>) {
     match subscriber.receive().expect("no frame") {
-        Incoming::Frame(frame) => (
-            frame.header.pts.unwrap(),
-            frame.header.memories.clone(),
-            frame.payload.host_bytes().unwrap().to_vec(),
-        ),
+        Incoming::Frame(frame) => {
+            (frame.header.pts.unwrap(), frame.header.memories.clone(), bytes(&frame.payload))
+        }
         Incoming::Event(event) => panic!("an event instead of a frame: {event:?}"),
     }
 }
@@ -136,7 +134,7 @@ fn a_long_header_crosses() {
         send(&publisher, Outgoing::Frame(item));
         let Incoming::Frame(received) = subscriber.receive().unwrap() else { panic!("no frame") };
         assert_eq!(received.header.metas, header.metas);
-        assert!(received.payload.host_bytes() == Some(bytes.as_slice()));
+        assert!(common::bytes(&received.payload) == bytes);
     }
 }
 
@@ -240,7 +238,7 @@ fn a_pipeline_that_holds_every_buffer_gets_more() {
         let mut held = Vec::new();
         for n in 0..30 {
             let Incoming::Frame(frame) = subscriber.receive().unwrap() else { panic!("no frame") };
-            assert_eq!(frame.payload.host_bytes().unwrap()[499_999], n);
+            assert_eq!(bytes(&frame.payload)[499_999], n);
             held.push(frame);
         }
     });

@@ -1,6 +1,7 @@
 //! Contexts: a process's use of UCX's transports.
 
 use std::any::Any;
+use std::cell::OnceCell;
 use std::ffi::{CStr, CString, c_void};
 use std::mem;
 use std::ptr;
@@ -22,12 +23,16 @@ pub fn version() -> String {
 pub struct Context(Rc<ContextHandle>);
 
 #[derive(Debug)]
-pub(crate) struct ContextHandle(ucp_context_h);
+struct ContextHandle {
+    handle: ucp_context_h,
+    /// Whether UCX has shared memory, once it was tried.
+    can_share: OnceCell<bool>,
+}
 
 impl Drop for ContextHandle {
     fn drop(&mut self) {
         // SAFETY: made by ucp_init, and whatever was made from it holds an Rc and is gone.
-        unsafe { ucp_cleanup(self.0) };
+        unsafe { ucp_cleanup(self.handle) };
     }
 }
 
@@ -57,11 +62,15 @@ impl Context {
         Status::check(unsafe {
             ucp_init_version(UCP_API_MAJOR, UCP_API_MINOR, &raw const params, config.0, &raw mut context)
         })?;
-        Ok(Self(Rc::new(ContextHandle(context))))
+        Ok(Self(Rc::new(ContextHandle { handle: context, can_share: OnceCell::new() })))
     }
 
     pub(crate) fn handle(&self) -> ucp_context_h {
-        self.0.0
+        self.0.handle
+    }
+
+    pub(crate) fn can_share(&self) -> bool {
+        *self.0.can_share.get_or_init(|| self.share(1).is_ok())
     }
 
     /// Registers memory with every transport that wants it (pinning it for RDMA), so that nothing is registered when data

@@ -11,7 +11,7 @@ use ucp_sys::*;
 use crate::event::Event;
 use crate::operation::{Outgoing, guard, post_send, request_param};
 use crate::worker::{Queue, WorkerHandle};
-use crate::{ConnectionRequest, Region, SendMode, Status, Worker, address};
+use crate::{ConnectionRequest, Context, Region, SendMode, Status, Worker, address};
 
 /// Tells the endpoints of a worker apart; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,6 +92,10 @@ impl Endpoint {
             return Err(status);
         }
         Ok(Self { id, handle, worker: Rc::clone(worker), context })
+    }
+
+    pub(crate) fn context(&self) -> &Context {
+        &self.worker.2
     }
 
     /// What [`Event`]s and [`Message`](crate::Message)s call this endpoint.

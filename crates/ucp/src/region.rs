@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::slice;
 use std::sync::Arc;
 
 /// The kind of memory an address belongs to, as UCX tells them apart.
@@ -38,8 +39,8 @@ impl Region {
     /// Describes `len` bytes from `start`.
     ///
     /// # Safety
-    /// While `keep_alive` lives, the memory must stay mapped at that address, be of the kind named, and not be written
-    /// to; reading it from any thread must be sound.
+    /// While `keep_alive` lives, the memory must stay mapped at that address, be of the kind named, be initialised if it is
+    /// [`MemoryKind::Host`], and not be written to; reading it from any thread must be sound.
     pub unsafe fn new(
         start: *const u8,
         len: usize,
@@ -68,13 +69,28 @@ impl Region {
     pub fn kind(&self) -> MemoryKind {
         self.kind
     }
+
+    /// The bytes, if the CPU can read them.
+    pub fn host_bytes(&self) -> Option<&[u8]> {
+        // SAFETY: host memory is initialised, and not written to for as long as `self` keeps it (`Region::new` demands it).
+        (self.kind == MemoryKind::Host).then(|| unsafe { slice::from_raw_parts(self.start, self.len) })
+    }
+}
+
+impl Region {
+    /// The bytes of `owner`, which is kept.
+    pub fn owned_by<T: AsRef<[u8]> + Send + Sync + 'static>(owner: Arc<T>) -> Self {
+        let bytes = (*owner).as_ref();
+        let (start, len) = (bytes.as_ptr(), bytes.len());
+        // SAFETY: the bytes are borrowed from the owner. While the Arc lives nobody can borrow it mutably, so the loan could
+        // go on for as long, and nobody may end it or write to the bytes.
+        unsafe { Self::new(start, len, MemoryKind::Host, owner) }
+    }
 }
 
 impl From<Vec<u8>> for Region {
     fn from(bytes: Vec<u8>) -> Self {
-        let bytes = Arc::new(bytes);
-        // SAFETY: the vector is behind an Arc, so nobody can write to it or move its allocation while the Arc lives.
-        unsafe { Self::new(bytes.as_ptr(), bytes.len(), MemoryKind::Host, Arc::clone(&bytes) as _) }
+        Self::owned_by(Arc::new(bytes))
     }
 }
 
@@ -159,14 +175,13 @@ impl RegionMut {
     /// The bytes, if the CPU can read them.
     pub fn host_bytes(&self) -> Option<&[u8]> {
         // SAFETY: host memory is initialised and exclusively ours for as long as `self` is borrowed.
-        (self.kind == MemoryKind::Host).then(|| unsafe { std::slice::from_raw_parts(self.start, self.len) })
+        (self.kind == MemoryKind::Host).then(|| unsafe { slice::from_raw_parts(self.start, self.len) })
     }
 
     /// The bytes, if the CPU can write them.
     pub fn host_bytes_mut(&mut self) -> Option<&mut [u8]> {
         // SAFETY: as for `host_bytes`; `self` is borrowed mutably.
-        (self.kind == MemoryKind::Host)
-            .then(|| unsafe { std::slice::from_raw_parts_mut(self.start, self.len) })
+        (self.kind == MemoryKind::Host).then(|| unsafe { slice::from_raw_parts_mut(self.start, self.len) })
     }
 }
 

@@ -20,6 +20,14 @@ impl Status {
     pub const CONNECTION_RESET: Self = Self(UCS_ERR_CONNECTION_RESET);
     /// A parameter was not acceptable.
     pub const INVALID_PARAM: Self = Self(UCS_ERR_INVALID_PARAM);
+    /// An address or a length was not acceptable.
+    pub const INVALID_ADDR: Self = Self(UCS_ERR_INVALID_ADDR);
+    /// There is not that much memory.
+    pub const NO_MEMORY: Self = Self(UCS_ERR_NO_MEMORY);
+    /// There is no way to it.
+    pub const UNREACHABLE: Self = Self(UCS_ERR_UNREACHABLE);
+    /// It cannot be done here.
+    pub const UNSUPPORTED: Self = Self(UCS_ERR_UNSUPPORTED);
 
     /// `Ok` for success, the status otherwise.
     pub(crate) fn check(status: ucs_status_t) -> Result<(), Self> {

@@ -31,7 +31,7 @@ pub struct Worker {
 }
 
 /// The worker itself and the queue its callbacks fill.
-pub(crate) struct WorkerHandle(pub(crate) ucp_worker_h, pub(crate) Rc<Queue>, #[expect(dead_code)] Context);
+pub(crate) struct WorkerHandle(pub(crate) ucp_worker_h, pub(crate) Rc<Queue>, pub(crate) Context);
 
 impl Drop for WorkerHandle {
     fn drop(&mut self) {

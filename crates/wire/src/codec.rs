@@ -4,13 +4,16 @@ use prost::Message as _;
 
 use crate::message::Kind;
 use crate::stream_event::Event;
-use crate::{DecodeError, Hello, Message, Segment, StreamEvent};
+use crate::{DecodeError, Hello, Message, Segment, SharedMemory, StreamEvent};
 
 /// Longest encoded [`Message`], in bytes.
 pub const MAX_MESSAGE: usize = 16 << 20;
 
 /// Longest text in a [`Hello`], in bytes.
 pub const MAX_HELLO_TEXT: usize = 256;
+
+/// Longest key of shared memory, in bytes.
+pub const MAX_KEY: usize = 4096;
 
 /// Longest text of a [`Refusal`](crate::Refusal) or a [`Bye`](crate::Bye), in bytes.
 pub const MAX_REASON: usize = 4096;
@@ -46,9 +49,29 @@ pub fn decode_message(bytes: &[u8]) -> Result<Option<Kind>, DecodeError> {
         Some(Kind::Upstream(upstream)) => {
             check_text("the structure of an upstream event", &upstream.structure, MAX_MESSAGE)?;
         }
-        Some(Kind::Ping(_) | Kind::Pong(_) | Kind::Ack(_) | Kind::Latency(_)) | None => {}
+        Some(Kind::Share(share)) => share.ring.as_ref().map_or(Ok(()), check_memory)?,
+        Some(Kind::Shared(shared)) => {
+            check_text("the reason for not sharing memory", &shared.reason, MAX_REASON)?;
+        }
+        Some(Kind::Memory(memory)) => check_memory(memory)?,
+        Some(Kind::Ping(_) | Kind::Pong(_) | Kind::Ack(_) | Kind::Latency(_) | Kind::MemoryGone(_))
+        | None => {}
     }
     Ok(message.kind)
+}
+
+/// An event as it stands in a [record](crate::RecordHead).
+pub fn encode_event(event: &StreamEvent) -> Vec<u8> {
+    event.encode_to_vec()
+}
+
+/// Reads an event from a record, with the limits of [`decode_message`].
+pub fn decode_event(bytes: &[u8]) -> Result<StreamEvent, DecodeError> {
+    check_length("an event", bytes.len(), MAX_MESSAGE)?;
+    let event =
+        StreamEvent::decode(bytes).map_err(|cause| DecodeError::Malformed { what: "an event", cause })?;
+    check_event(&event)?;
+    Ok(event)
 }
 
 /// Length of an event on the wire, in bytes.
@@ -58,7 +81,12 @@ pub fn event_len(event: &StreamEvent) -> u64 {
 
 fn check_hello(hello: &Hello) -> Result<(), DecodeError> {
     check_text("the software name in a hello", &hello.software, MAX_HELLO_TEXT)?;
-    check_text("the UCX version in a hello", &hello.ucx_version, MAX_HELLO_TEXT)
+    check_text("the UCX version in a hello", &hello.ucx_version, MAX_HELLO_TEXT)?;
+    check_text("the host in a hello", &hello.host, MAX_HELLO_TEXT)
+}
+
+fn check_memory(memory: &SharedMemory) -> Result<(), DecodeError> {
+    check_length("the key of shared memory", memory.key.len(), MAX_KEY)
 }
 
 fn check_event(event: &StreamEvent) -> Result<(), DecodeError> {
@@ -69,7 +97,7 @@ fn check_event(event: &StreamEvent) -> Result<(), DecodeError> {
         Some(Event::Structured(event)) => {
             check_text("the structure of an event", &event.structure, MAX_MESSAGE)
         }
-        Some(Event::Gap(_) | Event::Eos(_) | Event::Flush(_)) | None => Ok(()),
+        Some(Event::Gap(_) | Event::Eos(_) | Event::Flush(_) | Event::Ring(_)) | None => Ok(()),
     }
 }
 

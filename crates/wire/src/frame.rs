@@ -73,6 +73,12 @@ impl FrameHeader {
         }
     }
 
+    /// The header as it stands in a [record](crate::RecordHead), appended to `to`.
+    pub fn append_to(&self, to: &mut Vec<u8>) {
+        // A Vec grows as needed, which is the only way that encoding could fail.
+        self.encode_raw(to);
+    }
+
     /// Checks everything that is read from a peer: counts, and that the lengths and offsets fit a payload of
     /// `payload_len` bytes.
     pub fn validate(&self, payload_len: u64) -> Result<(), DecodeError> {

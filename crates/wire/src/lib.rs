@@ -6,6 +6,7 @@
 //!   connection request;
 //! * bytes to values, every limit checked: [`decode_message`], [`decode_frame`], [`decode_trailer`]; and back:
 //!   [`encode_message`], [`FrameHeader::encode_for`];
+//! * the same for the [records](RecordHead) of a ring in shared memory;
 //! * decisions: [`accept`], [`ucx_compatible`];
 //! * the state that a sender repeats to each peer that joins: [`StickyEvents`].
 //!
@@ -18,6 +19,7 @@ mod frame;
 mod greeting;
 mod negotiate;
 mod prefix;
+mod record;
 mod sticky;
 
 mod schema {
@@ -27,7 +29,10 @@ mod schema {
 
 pub use schema::*;
 
-pub use codec::{MAX_HELLO_TEXT, MAX_MESSAGE, MAX_REASON, decode_message, encode_message, event_len};
+pub use codec::{
+    MAX_HELLO_TEXT, MAX_KEY, MAX_MESSAGE, MAX_REASON, decode_event, decode_message, encode_event,
+    encode_message, event_len,
+};
 pub use error::DecodeError;
 pub use frame::{
     EncodedHeader, FrameArrival, MAX_DIMENSION, MAX_FORMAT_NAME, MAX_HEADER, MAX_MEMORIES, MAX_METAS,
@@ -38,4 +43,5 @@ pub use negotiate::{accept, ucx_compatible};
 pub use prefix::{
     AM_CONTROL, AM_FRAME, CLIENT_ID_MAGIC, OLDEST_VERSION, Prefix, VERSION, client_id, is_native_client_id,
 };
+pub use record::{MAX_SPANS, RecordHead, RecordKind, Span};
 pub use sticky::{MAX_STICKY, StickyEvents, is_sticky};

@@ -56,7 +56,7 @@ impl StickyEvents {
                     self.keep(event, &key);
                 }
             }
-            Some(Event::Gap(_)) | None => {}
+            Some(Event::Gap(_) | Event::Ring(_)) | None => {}
         }
     }
 
@@ -94,7 +94,7 @@ pub fn is_sticky(event: &StreamEvent) -> bool {
     match &event.event {
         Some(Event::StreamStart(_) | Event::Caps(_) | Event::Segment(_) | Event::Eos(_)) => true,
         Some(Event::Structured(structured)) => Key::of(structured).is_some(),
-        Some(Event::Gap(_) | Event::Flush(_)) | None => false,
+        Some(Event::Gap(_) | Event::Flush(_) | Event::Ring(_)) | None => false,
     }
 }
 

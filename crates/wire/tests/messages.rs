@@ -7,7 +7,7 @@ use nvdsucx_wire::message::Kind;
 use nvdsucx_wire::stream_event::Event;
 use nvdsucx_wire::*;
 
-fn decode_event(event: Event) -> Result<Option<Kind>, DecodeError> {
+fn pass_event(event: Event) -> Result<Option<Kind>, DecodeError> {
     let event = StreamEvent { event: Some(event), ..Default::default() };
     decode_message(&encode_message(&Kind::Event(event).into()))
 }
@@ -45,12 +45,17 @@ fn all_kinds_are_golden() {
             Event::Eos(_) => 13,
             Event::Flush(_) => 14,
             Event::Structured(_) => 15,
+            Event::Ring(_) => 20,
         },
+        Kind::Share(_) => 16,
+        Kind::Shared(_) => 17,
+        Kind::Memory(_) => 18,
+        Kind::MemoryGone(_) => 19,
     };
     let mut seen: Vec<_> = kinds.iter().map(|golden| index(&golden.kind)).collect();
     seen.sort_unstable();
     seen.dedup();
-    assert_eq!(seen, (0..16).collect::<Vec<_>>());
+    assert_eq!(seen, (0..21).collect::<Vec<_>>());
 }
 
 #[test]
@@ -138,7 +143,7 @@ fn texts_have_no_nul() {
         Event::StreamStart(StreamStart { stream_id: nul(), ..Default::default() }),
         Event::Structured(structured.clone()),
     ] {
-        assert!(matches!(decode_event(event), Err(DecodeError::Nul { .. })));
+        assert!(matches!(pass_event(event), Err(DecodeError::Nul { .. })));
     }
     let upstream = decode_message(&encode_message(&Kind::Upstream(structured).into()));
     assert_eq!(upstream, Err(DecodeError::Nul { what: "the structure of an upstream event" }));
@@ -156,7 +161,7 @@ fn rates_are_numbers_and_not_zero() {
         for segment in
             [Segment { rate, ..golden::segment() }, Segment { applied_rate: rate, ..golden::segment() }]
         {
-            assert!(matches!(decode_event(Event::Segment(segment)), Err(DecodeError::Rate { .. })), "{rate}");
+            assert!(matches!(pass_event(Event::Segment(segment)), Err(DecodeError::Rate { .. })), "{rate}");
         }
     }
 }

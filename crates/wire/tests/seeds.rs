@@ -5,7 +5,7 @@ mod golden;
 use std::fs;
 use std::path::Path;
 
-use nvdsucx_wire::{EncodedHeader, Prefix};
+use nvdsucx_wire::{EncodedHeader, Prefix, RecordHead, RecordKind, Span};
 
 /// Compares the files of `fuzz/seeds/<target>`, or writes them if `UPDATE_SEEDS` is set.
 fn check(target: &str, seeds: &[(String, Vec<u8>)]) {
@@ -53,4 +53,31 @@ fn frame_headers() {
         }
     }
     check("frame_header", &seeds);
+}
+
+#[test]
+fn records() {
+    let mut seeds = Vec::new();
+    for golden in golden::frames() {
+        let mut header = Vec::new();
+        golden.header.append_to(&mut header);
+        // In the record for one, in shared memory for the other.
+        for (form, spans) in
+            [("here", vec![]), ("there", vec![Span { memory: 1, offset: 0, len: golden.payload_len }])]
+        {
+            let payload = if spans.is_empty() { golden.payload_len as usize } else { 0 };
+            let slot = (!spans.is_empty()).then_some(0);
+            let head =
+                RecordHead::new(RecordKind::Frame, slot, spans.len(), false, header.len(), payload).unwrap();
+            if head.len > 4096 {
+                continue;
+            }
+            let mut seed = head.encode().to_vec();
+            seed.extend(spans.iter().flat_map(|span| span.encode()));
+            seed.extend(&header);
+            seed.resize(head.len as usize, 0);
+            seeds.push((format!("{}-{form}", golden.name), seed));
+        }
+    }
+    check("record", &seeds);
 }

@@ -74,6 +74,19 @@ pub enum MemoryType {
     SurfaceArray = 4,
 }
 
+/// `leaky`: what happens to a buffer that a peer has no room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, glib::Enum)]
+#[repr(i32)]
+#[enum_type(name = "GstUcxLeaky")]
+pub enum Leaky {
+    /// It waits.
+    #[enum_value(name = "Wait for room", nick = "no")]
+    No = 0,
+    /// It is dropped.
+    #[enum_value(name = "Drop new buffers", nick = "upstream")]
+    Upstream = 1,
+}
+
 /// `on-disconnect`: what happens when a peer is lost before the stream has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, glib::Enum)]
 #[repr(i32)]

@@ -36,6 +36,7 @@ fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     base_src::UcxSrc::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
     enums::BufType::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
     enums::MemoryType::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
+    enums::Leaky::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
     enums::Disconnect::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
     serversink::register(plugin)?;
     clientsink::register(plugin)?;

@@ -208,6 +208,7 @@ pub(crate) fn stats(stats: &nvdsucx_session::Stats) -> gst::Structure {
             .field("address", &peer.address)
             .field("lanes", gst::Array::new(&peer.lanes))
             .field("ucx-version", &peer.ucx_version)
+            .field("path", if peer.mapped { "mapped" } else { "messages" })
             .field("frames", peer.frames)
             .field("bytes", peer.bytes)
             .field("in-flight", peer.in_flight)

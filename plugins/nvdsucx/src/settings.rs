@@ -7,7 +7,7 @@ use gst::glib;
 use gst::prelude::*;
 use nvdsucx_session::{Config, HostAllocator, ReceiverConfig, SenderConfig, Side};
 
-use crate::enums::{BufType, Disconnect, MemoryType};
+use crate::enums::{BufType, Disconnect, Leaky, MemoryType};
 
 const DEFAULT_ADDR: &str = "127.0.0.1";
 const DEFAULT_PORT: i32 = 7174;
@@ -16,6 +16,7 @@ const DEFAULT_GPU_ID: u32 = 0;
 const DEFAULT_NVBUF_BATCH_SIZE: i32 = 1;
 const DEFAULT_MAX_EP_NUM: u32 = 128;
 const DEFAULT_HIGH_PERF: bool = true;
+const DEFAULT_ZERO_COPY: bool = true;
 const DEFAULT_NUM_CONNS: u32 = 1;
 const MAX_NUM_CONNS: u32 = 1024;
 /// The specification says 0, instances begin with this, as the plugin we stand in for has it.
@@ -24,7 +25,9 @@ const DEFAULT_NUM_NVBUF: i32 = 4;
 const DEFAULT_RAW_BUF_SIZE: u32 = 8192;
 const DEFAULT_WAIT_FOR_CONNECTION: bool = true;
 const DEFAULT_MAX_SIZE_BUFFERS: u32 = 64;
-const DEFAULT_MAX_SIZE_BYTES: u64 = 32 << 20;
+/// A few frames of 8K.
+const DEFAULT_MAX_SIZE_BYTES: u64 = 128 << 20;
+const DEFAULT_LEAKY: Leaky = Leaky::No;
 const DEFAULT_MAX_BUFFER_SIZE: u64 = 1 << 30;
 const DEFAULT_CONNECT_TIMEOUT_MS: u32 = 10_000;
 const DEFAULT_PEER_TIMEOUT_MS: u32 = 10_000;
@@ -64,6 +67,7 @@ pub(crate) struct Settings {
     nvbuf_batch_size: i32,
     max_ep_num: u32,
     high_perf: bool,
+    zero_copy: bool,
     num_conns: u32,
     nvbuf_memory_type: MemoryType,
     num_nvbuf: i32,
@@ -71,6 +75,7 @@ pub(crate) struct Settings {
     wait_for_connection: bool,
     max_size_buffers: u32,
     max_size_bytes: u64,
+    leaky: Leaky,
     max_buffer_size: u64,
     connect_timeout_ms: u32,
     peer_timeout_ms: u32,
@@ -88,6 +93,7 @@ impl Settings {
             nvbuf_batch_size: DEFAULT_NVBUF_BATCH_SIZE,
             max_ep_num: DEFAULT_MAX_EP_NUM,
             high_perf: DEFAULT_HIGH_PERF,
+            zero_copy: DEFAULT_ZERO_COPY,
             num_conns: DEFAULT_NUM_CONNS,
             nvbuf_memory_type: DEFAULT_NVBUF_MEMORY_TYPE,
             num_nvbuf: DEFAULT_NUM_NVBUF,
@@ -95,6 +101,7 @@ impl Settings {
             wait_for_connection: DEFAULT_WAIT_FOR_CONNECTION,
             max_size_buffers: DEFAULT_MAX_SIZE_BUFFERS,
             max_size_bytes: DEFAULT_MAX_SIZE_BYTES,
+            leaky: DEFAULT_LEAKY,
             max_buffer_size: DEFAULT_MAX_BUFFER_SIZE,
             connect_timeout_ms: DEFAULT_CONNECT_TIMEOUT_MS,
             peer_timeout_ms: DEFAULT_PEER_TIMEOUT_MS,
@@ -112,6 +119,7 @@ impl Settings {
             "nvbuf-batch-size" => self.nvbuf_batch_size = taken(value),
             "max-ep-num" => self.max_ep_num = taken(value),
             "high-perf" => self.high_perf = taken(value),
+            "zero-copy" => self.zero_copy = taken(value),
             "num-conns" => self.num_conns = taken(value),
             "nvbuf-memory-type" => self.nvbuf_memory_type = taken(value),
             "num-nvbuf" => self.num_nvbuf = taken(value),
@@ -119,6 +127,7 @@ impl Settings {
             "wait-for-connection" => self.wait_for_connection = taken(value),
             "max-size-buffers" => self.max_size_buffers = taken(value),
             "max-size-bytes" => self.max_size_bytes = taken(value),
+            "leaky" => self.leaky = taken(value),
             "max-buffer-size" => self.max_buffer_size = taken(value),
             "connect-timeout" => self.connect_timeout_ms = taken(value),
             "peer-timeout" => self.peer_timeout_ms = taken(value),
@@ -137,6 +146,7 @@ impl Settings {
             "nvbuf-batch-size" => self.nvbuf_batch_size.to_value(),
             "max-ep-num" => self.max_ep_num.to_value(),
             "high-perf" => self.high_perf.to_value(),
+            "zero-copy" => self.zero_copy.to_value(),
             "num-conns" => self.num_conns.to_value(),
             "nvbuf-memory-type" => self.nvbuf_memory_type.to_value(),
             "num-nvbuf" => self.num_nvbuf.to_value(),
@@ -144,6 +154,7 @@ impl Settings {
             "wait-for-connection" => self.wait_for_connection.to_value(),
             "max-size-buffers" => self.max_size_buffers.to_value(),
             "max-size-bytes" => self.max_size_bytes.to_value(),
+            "leaky" => self.leaky.to_value(),
             "max-buffer-size" => self.max_buffer_size.to_value(),
             "connect-timeout" => self.connect_timeout_ms.to_value(),
             "peer-timeout" => self.peer_timeout_ms.to_value(),
@@ -164,6 +175,7 @@ impl Settings {
             port: self.port,
             buffer_type: self.buf_type.into(),
             high_performance: self.high_perf,
+            zero_copy: self.zero_copy && self.high_perf,
             connect_timeout: timeout(self.connect_timeout_ms),
             peer_timeout: timeout(self.peer_timeout_ms),
             on_disconnect: self.on_disconnect.into(),
@@ -178,6 +190,7 @@ impl Settings {
             window_frames: self.max_size_buffers,
             window_bytes: self.max_size_bytes,
             wanted_peers: if self.role == Role::ServerSink { self.num_conns as usize } else { 1 },
+            leaky: self.leaky == Leaky::Upstream,
             wait_for_peers: self.wait_for_connection,
         }
     }
@@ -279,6 +292,11 @@ fn common(role: Role) -> Vec<glib::ParamSpec> {
             .blurb("Use RDMA and shared memory where they are; FALSE keeps to TCP")
             .default_value(DEFAULT_HIGH_PERF)
             .build(),
+        glib::ParamSpecBoolean::builder("zero-copy")
+            .nick("Zero copy")
+            .blurb("Share memory with a peer on this host, so that buffers are not copied; FALSE always sends them")
+            .default_value(DEFAULT_ZERO_COPY)
+            .build(),
         glib::ParamSpecUInt::builder("peer-timeout")
             .nick("Peer timeout")
             .blurb("Milliseconds of silence after which a connected peer counts as lost, 0 = never")
@@ -305,14 +323,21 @@ fn sinks(role: Role) -> Vec<glib::ParamSpec> {
             .build(),
         glib::ParamSpecUInt::builder("max-size-buffers")
             .nick("Most buffers in flight")
-            .blurb("Most buffers sent to a peer and not yet taken by it")
+            .blurb("Most buffers sent to a peer and not yet taken by it, or, on this host, not yet let go of")
             .minimum(1)
             .default_value(DEFAULT_MAX_SIZE_BUFFERS)
             .build(),
         glib::ParamSpecUInt64::builder("max-size-bytes")
             .nick("Most bytes in flight")
-            .blurb("Most bytes sent to a peer and not yet taken by it; one buffer of any size always goes")
+            .blurb(
+                "Most bytes sent to a peer and not yet taken by it, or, on this host, not yet let go of; one buffer \
+                 of any size always goes",
+            )
             .default_value(DEFAULT_MAX_SIZE_BYTES)
+            .build(),
+        glib::ParamSpecEnum::builder_with_default("leaky", DEFAULT_LEAKY)
+            .nick("Leaky")
+            .blurb("What happens to a buffer that a peer has no room for")
             .build(),
     ];
     if role == Role::ServerSink {

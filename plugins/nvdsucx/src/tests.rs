@@ -78,6 +78,7 @@ fn all_have_the_common_properties() {
         assert_eq!(int(element, "nvbuf-batch-size"), (1, i32::MAX, 1));
         assert_eq!(uint(element, "max-ep-num"), (1, i32::MAX as u32, 128));
         assert!(spec::<glib::ParamSpecBoolean>(element, "high-perf").default_value());
+        assert!(spec::<glib::ParamSpecBoolean>(element, "zero-copy").default_value());
         assert_eq!(uint(element, "peer-timeout"), (0, u32::MAX, 10_000));
         let buf_type = spec::<glib::ParamSpecEnum>(element, "buf-type");
         assert_eq!(
@@ -92,7 +93,8 @@ fn sinks_and_sources_have_their_own() {
     for sink in SINKS {
         assert!(spec::<glib::ParamSpecBoolean>(sink, "wait-for-connection").default_value());
         assert_eq!(uint(sink, "max-size-buffers"), (1, u32::MAX, 64));
-        assert_eq!(uint64(sink, "max-size-bytes"), (0, u64::MAX, 32 << 20));
+        assert_eq!(uint64(sink, "max-size-bytes"), (0, u64::MAX, 128 << 20));
+        assert_eq!(make(sink).property_value("leaky").serialize().unwrap(), "no");
     }
     for source in SOURCES {
         assert_eq!(int(source, "num-nvbuf"), (0, i32::MAX, 4));
@@ -148,6 +150,7 @@ fn enumerations_have_the_known_values() {
             (5, "nvdsucx-buf-any"),
         ])
     );
+    assert_eq!(nicks("GstUcxLeaky"), known(&[(0, "no"), (1, "upstream")]));
     let memory_types = nicks("GstNvBufMemoryType");
     assert_eq!(
         memory_types[..4],

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nvdsucx_session::wire::BufferType;
-use nvdsucx_session::{Config, HostAllocator, OnDisconnect, ReceiverConfig, SenderConfig, Side};
+use nvdsucx_session::{Config, HostAllocator, OnDisconnect, Payload, ReceiverConfig, SenderConfig, Side};
 
 /// Long enough for whatever is to happen.
 pub const SOON: Duration = Duration::from_secs(10);
@@ -18,6 +18,8 @@ pub fn config(side: Side, port: u16) -> Config {
         port,
         buffer_type: BufferType::Any,
         high_performance: true,
+        // By messages, except in the files that are about the other way.
+        zero_copy: env!("CARGO_CRATE_NAME").contains("mapped"),
         connect_timeout: Some(SOON),
         peer_timeout: Some(SOON),
         on_disconnect: OnDisconnect::Fail,
@@ -27,7 +29,13 @@ pub fn config(side: Side, port: u16) -> Config {
 }
 
 pub fn sender_config() -> SenderConfig {
-    SenderConfig { window_frames: 8, window_bytes: 32 << 20, wanted_peers: 1, wait_for_peers: true }
+    SenderConfig {
+        window_frames: 8,
+        window_bytes: 32 << 20,
+        wanted_peers: 1,
+        wait_for_peers: true,
+        leaky: false,
+    }
 }
 
 pub fn receiver_config() -> ReceiverConfig {
@@ -36,5 +44,16 @@ pub fn receiver_config() -> ReceiverConfig {
         buffers: 4,
         initial_size: 0,
         max_frame_size: 256 << 20,
+    }
+}
+
+/// The bytes of a received frame, wherever they are.
+pub fn bytes(payload: &Payload) -> Vec<u8> {
+    match payload {
+        Payload::Landed(landed) => landed.host_bytes().unwrap().to_vec(),
+        Payload::Copied(bytes) => bytes.clone(),
+        Payload::Mapped(mapped) => {
+            mapped.regions().iter().flat_map(|region| region.host_bytes().unwrap()).copied().collect()
+        }
     }
 }

@@ -41,14 +41,12 @@ pub fn messages() -> Vec<GoldenMessage> {
         message(
             "hello",
             Kind::Hello(sender()),
-            "0a430801100119010203040506070820012804320d6e76647375637820302e312e303a06312e31332e31420708041080 \
-             80800849017863750403020150c0b8025d0100007f",
+            "0a5a0801100119010203040506070820012804320d6e76647375637820302e312e303a06312e31332e3142070804108080800849017863750403020150c0b8025d0100007f62156220343032363533313833392030207838365f3634",
         ),
         message(
             "welcome",
             Kind::Welcome(receiver()),
-            "123a0801100119090000000000000020022804320d6e76647375637820302e312e303a06312e31332e31490178637504 \
-             03020150c0b8025d0100007f",
+            "12510801100119090000000000000020022804320d6e76647375637820302e312e303a06312e31332e3149017863750403020150c0b8025d0100007f62156220343032363533313833392030207838365f3634",
         ),
         message(
             "refusal",
@@ -96,6 +94,15 @@ pub fn messages() -> Vec<GoldenMessage> {
         ),
         event("eos", Event::Eos(Eos {}), "3a09080710ac0218094200"),
         event("flush", Event::Flush(Flush { reset_time: true }), "3a0b080710ac0218094a020801"),
+        message(
+            "share",
+            Kind::Share(Share { ring: Some(memory()), secret: 0x1122_3344_5566_7788 }),
+            "5a1f0a1408031100705634127f0000188080402203010203118877665544332211",
+        ),
+        message("shared", Kind::Shared(Shared { mapped: true, reason: "why".into() }), "620708011203776879"),
+        message("memory", Kind::Memory(memory()), "6a1408031100705634127f0000188080402203010203"),
+        message("memory-gone", Kind::MemoryGone(3), "7003"),
+        event("ring", Event::Ring(Ring {}), "3a09080710ac0218095a00"),
         event(
             "tag",
             Event::Structured(Structured {
@@ -159,7 +166,12 @@ pub fn sender() -> Hello {
         ucx_client_id: 0x0102_0304_7563_7801,
         ucx_port: 40_000,
         ucx_ipv4: 0x7F00_0001,
+        host: "b 4026531839 0 x86_64".into(),
     }
+}
+
+pub fn memory() -> SharedMemory {
+    SharedMemory { id: 3, address: 0x7f12_3456_7000, len: 1 << 20, key: vec![1, 2, 3] }
 }
 
 pub fn receiver() -> Hello {

@@ -14,6 +14,7 @@ use nvdsucx_session::wire::{Latency, Structured};
 use nvdsucx_session::{Interrupted, Outgoing, Publisher, Stats};
 
 use crate::ffi::{self, WaitEvent};
+use crate::memory::shared::{self, SharedAllocator};
 use crate::run::{self, Run};
 use crate::settings::{Role, Settings};
 use crate::{event, video};
@@ -35,7 +36,7 @@ struct State {
     /// Where a server listens that was told to choose the port.
     bound_port: Option<u16>,
     /// The format of raw video, to check layouts against.
-    video: Option<VideoInfo>,
+    video: Option<Arc<VideoInfo>>,
     latency: Option<Latency>,
     /// The numbers of the last session, for who asks when it is over.
     last_stats: Stats,
@@ -235,8 +236,7 @@ impl UcxSink {
     /// Hands `item` to the session; waits while it has enough to do.
     ///
     /// To be called from the streaming thread, where GStreamer holds the preroll lock.
-    fn send(&self, item: Outgoing) -> Result<(), gst::FlowError> {
-        let session = self.session().ok_or(gst::FlowError::Flushing)?;
+    fn send(&self, session: &Session, item: Outgoing) -> Result<(), gst::FlowError> {
         let mut next = item;
         loop {
             match session.publisher.send(next) {
@@ -246,22 +246,21 @@ impl UcxSink {
                         self.wait_until_playing()?;
                         next = item;
                     }
-                    (other, _) => return Err(self.interrupted(&session, &other)),
+                    (other, _) => return Err(self.interrupted(session, &other)),
                 },
             }
         }
     }
 
     /// Waits until the peers have taken everything, under the same conditions as [`send`](Self::send).
-    fn drain(&self) -> Result<(), gst::FlowError> {
-        let session = self.session().ok_or(gst::FlowError::Flushing)?;
+    fn drain(&self, session: &Session) -> Result<(), gst::FlowError> {
         loop {
             match session.publisher.drain() {
                 Ok(()) => return Ok(()),
                 Err(Interrupted::Flushing) => {
                     self.wait_until_playing()?;
                 }
-                Err(other) => return Err(self.interrupted(&session, &other)),
+                Err(other) => return Err(self.interrupted(session, &other)),
             }
         }
     }
@@ -306,6 +305,28 @@ impl UcxSink {
         }
     }
 
+    /// Offers memory that receivers on this host read where it is.
+    fn propose_shared_memory(&self, query: &mut gst::query::Allocation) {
+        let Some(session) = self.session().filter(|session| session.publisher.arena().is_open()) else {
+            return;
+        };
+        let (caps, need_pool) = query.get_owned();
+        if caps.as_ref().is_some_and(|caps| !is_system_memory(caps)) {
+            return;
+        }
+        let allocator = SharedAllocator::new(session.publisher.arena().clone());
+        // Of other streams it is not known how large their buffers are.
+        if let Some(caps) = caps.filter(|_| need_pool)
+            && let Some(video) = video::format_of(&caps)
+        {
+            match shared::video_pool(&allocator, &caps, &video) {
+                Ok((pool, size)) => query.add_allocation_pool(Some(&pool), size, 0, 0),
+                Err(err) => gst::debug!(self.category(), imp = self, "no pool for {caps}: {err}"),
+            }
+        }
+        query.add_allocation_param(Some(&allocator), gst::AllocationParams::default());
+    }
+
     /// `event` for the wire, if it travels.
     fn outgoing(&self, event: &gst::Event) -> Option<Outgoing> {
         match event::to_wire(event) {
@@ -333,7 +354,7 @@ impl UcxSink {
             EventView::Gap(_) | EventView::Eos(_) => return Ok(()),
             EventView::Segment(_) => self.latency_due.store(true, Ordering::Release),
             EventView::Caps(caps) => {
-                self.state.lock().unwrap().video = video::format_of(caps.caps());
+                self.state.lock().unwrap().video = video::format_of(caps.caps()).map(Arc::new);
             }
             EventView::FlushStop(flush) => {
                 if let Some(session) = self.session() {
@@ -347,7 +368,10 @@ impl UcxSink {
         }
         match self.outgoing(event) {
             None => Ok(()),
-            Some(item) if event.is_serialized() => self.send(item),
+            Some(item) if event.is_serialized() => {
+                let session = self.session().ok_or(gst::FlowError::Flushing)?;
+                self.send(&session, item)
+            }
             Some(item) => {
                 self.send_at_once(item);
                 Ok(())
@@ -356,15 +380,21 @@ impl UcxSink {
     }
 }
 
+/// Whether buffers with `caps` are in memory of the CPU.
+fn is_system_memory(caps: &gst::CapsRef) -> bool {
+    caps.features(0).is_none_or(|features| features.contains(gst::CAPS_FEATURE_MEMORY_SYSTEM_MEMORY))
+}
+
 impl WaitEvent for UcxSink {
     fn wait_event(&self, event: &gst::Event) -> Result<gst::FlowSuccess, gst::FlowError> {
         let success = self.parent_wait_event(event)?;
         let Some(item) = self.outgoing(event) else { return Ok(success) };
         self.wait_while_paused()?;
-        let sent = self.send(item);
+        let session = self.session().ok_or(gst::FlowError::Flushing)?;
+        let sent = self.send(&session, item);
         // What comes back from the end of the stream is posted as its end when the peers have everything.
         let ended = event.type_() == gst::EventType::Eos;
-        match if ended { sent.and_then(|()| self.drain()) } else { sent } {
+        match if ended { sent.and_then(|()| self.drain(&session)) } else { sent } {
             Ok(()) => Ok(success),
             Err(gst::FlowError::Eos) if ended => Ok(success),
             Err(err) => Err(err),
@@ -383,6 +413,7 @@ impl BaseSinkImpl for UcxSink {
 
     fn propose_allocation(&self, query: &mut gst::query::Allocation) -> Result<(), gst::LoggableError> {
         query.add_allocation_meta::<VideoMeta>(None);
+        self.propose_shared_memory(query);
         self.parent_propose_allocation(query)
     }
 
@@ -404,14 +435,13 @@ impl BaseSinkImpl for UcxSink {
         if self.latency_due.swap(false, Ordering::AcqRel) {
             session.run.ask_latency();
         }
-        let frame = crate::buffer::to_frame(buffer, video.as_ref()).map_err(|err| {
+        let frame = crate::buffer::to_frame(buffer, video.as_deref()).map_err(|err| {
             let message = gst::error_msg!(gst::ResourceError::Read, ("cannot send a buffer: {err}"));
             session.run.fail_with(self, message);
             gst::FlowError::Error
         })?;
-        drop(session);
         self.wait_while_paused()?;
-        self.send(Outgoing::Frame(frame)).map(|()| gst::FlowSuccess::Ok)
+        self.send(&session, Outgoing::Frame(frame)).map(|()| gst::FlowSuccess::Ok)
     }
 
     fn unlock(&self) -> Result<(), gst::ErrorMessage> {

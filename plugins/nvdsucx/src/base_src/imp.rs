@@ -35,7 +35,7 @@ struct Session {
 #[derive(Clone, Debug, Default)]
 struct Format {
     /// Raw video, as the caps have it.
-    video: Option<VideoInfo>,
+    video: Option<Arc<VideoInfo>>,
     /// Whether downstream understands layouts that differ from the caps'; not known before it was asked.
     takes_layouts: Option<bool>,
 }
@@ -213,7 +213,8 @@ impl UcxSrc {
                     .unwrap_or_default()
             ));
         }
-        self.state.lock().unwrap().format = Format { video: video::format_of(caps), takes_layouts: None };
+        self.state.lock().unwrap().format =
+            Format { video: video::format_of(caps).map(Arc::new), takes_layouts: None };
         if pad.peer_query_accept_caps(caps) && self.push(event) {
             return Ok(());
         }
@@ -229,8 +230,8 @@ impl UcxSrc {
 
     fn take_frame(&self, session: &Session, frame: ReceivedFrame) -> Result<gst::Buffer, gst::FlowError> {
         let format = self.state.lock().unwrap().format.clone();
-        let (buffer, layout) =
-            buffer::from_frame(frame, format.video.as_ref()).map_err(|err| self.malformed(session, &err))?;
+        let (buffer, layout) = buffer::from_frame(frame, format.video.as_deref())
+            .map_err(|err| self.malformed(session, &err))?;
         match (layout, &format.video) {
             (Some(layout), Some(caps))
                 if !layout.is_standard(caps) && !self.takes_layouts(format.takes_layouts)? =>

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gst::memory::{MappedMemory, Readable};
-use nvdsucx_session::{Landed, MemoryKind, Region};
+use nvdsucx_session::{Landed, Mapped, MemoryKind, Payload, Region, Release};
 
 use crate::event::Malformed;
 
@@ -44,23 +44,53 @@ impl AsMut<[u8]> for Imported {
     }
 }
 
-/// `payload` cut into memories of `lengths`, as it was at the sender. Nothing is copied.
-pub(crate) fn import(payload: Landed, lengths: &[u64]) -> Result<Vec<gst::Memory>, Malformed> {
-    if payload.host_bytes().is_none() {
-        return Err(Malformed(format!("a frame in memory of the kind {:?}", payload.kind())));
+/// A piece of the sender's memory, which it gets back when all pieces of the frame are freed.
+struct Lent {
+    region: Region,
+    _release: Arc<Release>,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        self.region.host_bytes().unwrap_or_default()
     }
-    cut(gst::Memory::from_mut_slice(Imported(payload)), lengths)
+}
+
+/// `payload` as memories of `lengths`, as it was at the sender. Nothing is copied.
+pub(crate) fn import(payload: Payload, lengths: &[u64]) -> Result<Vec<gst::Memory>, Malformed> {
+    match payload {
+        Payload::Landed(landed) if landed.host_bytes().is_none() => {
+            Err(Malformed(format!("a frame in memory of the kind {:?}", landed.kind())))
+        }
+        Payload::Landed(landed) => cut(gst::Memory::from_mut_slice(Imported(landed)), lengths),
+        Payload::Copied(bytes) => cut(gst::Memory::from_mut_slice(bytes), lengths),
+        Payload::Mapped(mapped) => borrow(&mapped),
+    }
+}
+
+/// The sender's memories themselves, which nobody writes to.
+fn borrow(mapped: &Mapped) -> Result<Vec<gst::Memory>, Malformed> {
+    check_count(mapped.regions().len())?;
+    let lend = |region: &Region| {
+        let lent = Lent { region: region.clone(), _release: Arc::clone(mapped.release()) };
+        gst::Memory::from_slice(lent)
+    };
+    Ok(mapped.regions().iter().map(lend).collect())
+}
+
+fn check_count(memories: usize) -> Result<(), Malformed> {
+    let most = gst::BufferRef::max_memory();
+    if memories > most {
+        return Err(Malformed(format!(
+            "a frame of {memories} memories, more than the {most} a buffer takes"
+        )));
+    }
+    Ok(())
 }
 
 /// `whole` in parts of `lengths`, which must add up to it.
 fn cut(whole: gst::Memory, lengths: &[u64]) -> Result<Vec<gst::Memory>, Malformed> {
-    let most = gst::BufferRef::max_memory();
-    if lengths.len() > most {
-        return Err(Malformed(format!(
-            "a frame of {} memories, more than the {most} a buffer takes",
-            lengths.len()
-        )));
-    }
+    check_count(lengths.len())?;
     let total = lengths.iter().try_fold(0u64, |sum, len| sum.checked_add(*len));
     if total != u64::try_from(whole.size()).ok() {
         return Err(Malformed(format!("a frame of {} bytes with memories of {lengths:?}", whole.size())));
@@ -146,6 +176,14 @@ mod tests {
         let mut parts = cut(gst::Memory::from_mut_slice(vec![1, 2, 3]), &[3]).unwrap();
         parts[0].get_mut().unwrap().map_writable().unwrap()[0] = 9;
         assert_eq!(bytes(&parts[0]), [9, 2, 3]);
+    }
+
+    #[test]
+    fn bytes_that_were_copied_become_memories() {
+        gst::init().unwrap();
+        let parts = import(Payload::Copied(b"onethree".to_vec()), &[3, 5]).unwrap();
+        assert_eq!(parts.iter().map(|part| bytes(part)).collect::<Vec<_>>(), [&b"one"[..], b"three"]);
+        assert!(import(Payload::Copied(b"onethree".to_vec()), &[3, 6]).is_err());
     }
 
     #[test]

@@ -1,0 +1,467 @@
+//! The publisher on the transport thread: who is connected, what goes to the peers without a ring, and how the others get one.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use nvdsucx_wire as wire;
+use nvdsucx_wire::message::Kind;
+use nvdsucx_wire::stream_event::Event;
+use ucp::Segment;
+use wire::{SharedMemory, StickyEvents, StreamEvent};
+
+use crate::links::{Departure, LinkEvent, LinkId, Links};
+use crate::publisher::{QUEUE, Queued, Shared};
+use crate::ring::{self, Limits, Writer};
+use crate::sharing::Ring;
+use crate::stats::PeerCounters;
+use crate::transport::Role;
+use crate::{Error, Frame, Interrupted, Notice, OnDisconnect, Outgoing, SenderConfig, Side};
+
+/// Rings of peers that have left, and still hold memory of ours, that are kept at the most.
+const MAX_ORPHANS: usize = 16;
+
+pub(crate) struct Sending {
+    shared: Arc<Shared>,
+    config: SenderConfig,
+    sticky: StickyEvents,
+    peers: HashMap<LinkId, Receiver>,
+    /// The wanted peers have been there.
+    open: bool,
+    /// Taken from the shared queue and not yet sent.
+    batch: VecDeque<Queued>,
+    /// The arena's memory, by id.
+    memories: HashMap<u32, Segment>,
+    last_memory: u32,
+    random: RandomState,
+    complained: bool,
+}
+
+/// A connected peer.
+struct Receiver {
+    window: Window,
+    way: Way,
+}
+
+/// How frames get to a peer.
+enum Way {
+    /// Over UCX.
+    Messages,
+    /// The same, until the peer has mapped the ring.
+    Offered { writer: Writer, _segment: Segment },
+    /// The same, until all that is queued has been sent.
+    Mapped(Writer),
+    /// Through a ring, by the threads that have something to send.
+    Ring,
+}
+
+impl Receiver {
+    fn is_remote(&self) -> bool {
+        !matches!(self.way, Way::Ring)
+    }
+}
+
+impl Role for Sending {
+    fn handle(&mut self, links: &mut Links, event: LinkEvent) {
+        match event {
+            LinkEvent::Up(id) => self.join(links, id),
+            LinkEvent::Control(id, Kind::Ack(ack)) => {
+                let Some(peer) = self.peers.get_mut(&id) else { return };
+                if peer.window.acknowledge(ack.sequence).is_err() {
+                    links.broke_protocol(id, "it acknowledged what was never sent");
+                }
+            }
+            LinkEvent::Control(id, Kind::Shared(answer)) => self.answered(links, id, &answer),
+            LinkEvent::Control(_, Kind::Upstream(event)) => links.notify(Notice::Upstream(event)),
+            LinkEvent::Control(id, _) => links.broke_protocol(id, "it sent what only a sender sends"),
+            LinkEvent::Frame(id, _) => links.broke_protocol(id, "it sent a frame to a sender"),
+            LinkEvent::Down(id, departure) => self.leave(links, id, departure),
+            LinkEvent::Fatal(error) => self.fail(links, error),
+            LinkEvent::Received { .. } => {}
+        }
+    }
+
+    fn poll(&mut self, links: &mut Links) -> bool {
+        let shared = Arc::clone(&self.shared);
+        let mut freed = Vec::new();
+        let mut busy = self.make_memory(links);
+        let mut state = shared.lock();
+        let latency = std::mem::take(&mut state.latency_changed).then_some(state.latency).flatten();
+        state.collect(&mut freed);
+        let broken = std::mem::take(&mut state.broken);
+        for orphan in &mut state.orphans {
+            // Whatever it says now, it is not served any more.
+            let _ = orphan.collect(&mut freed);
+        }
+        state.orphans.retain(Ring::is_held);
+        self.batch.append(&mut state.queue);
+        drop(state);
+        drop(freed);
+        for (id, broken) in broken {
+            links.broke_protocol(id, &broken.to_string());
+        }
+        if let Some(latency) = latency {
+            for &id in self.peers.keys() {
+                links.send_control(id, Kind::Latency(latency));
+            }
+        }
+        busy |= latency.is_some();
+        while let Some(queued) = self.batch.front() {
+            if !queued.in_rings && !self.may_send(&queued.item) || !self.has_room(&queued.item) {
+                break;
+            }
+            busy = true;
+            match self.batch.pop_front() {
+                Some(Queued { item: Outgoing::Frame(frame), in_rings }) => {
+                    self.send_frame(links, frame, in_rings);
+                }
+                Some(Queued { item: Outgoing::Event(event), .. }) => self.send_event(links, &event),
+                None => {}
+            }
+        }
+        let mut state = shared.lock();
+        // What could not be sent goes back, where it keeps its order and fills the queue for those who send.
+        while let Some(item) = self.batch.pop_back() {
+            state.queue.push_front(item);
+        }
+        if state.switching && state.queue.is_empty() {
+            self.switch(links, &mut state);
+        }
+        let idle = state.queue.is_empty() && self.peers.values().all(|peer| peer.window.is_empty());
+        let room = state.queue.len() < QUEUE;
+        state.idle = idle;
+        if room || idle {
+            shared.wake(&mut state);
+        }
+        busy
+    }
+}
+
+impl Sending {
+    pub(crate) fn new(shared: Arc<Shared>, config: SenderConfig) -> Self {
+        Self {
+            shared,
+            config,
+            sticky: StickyEvents::new(),
+            peers: HashMap::new(),
+            open: false,
+            batch: VecDeque::new(),
+            memories: HashMap::new(),
+            last_memory: 0,
+            random: RandomState::new(),
+            complained: false,
+        }
+    }
+
+    fn join(&mut self, links: &mut Links, id: LinkId) {
+        let (Some(peer), Some(hello)) = (links.peer(id).cloned(), links.hello_of(id)) else { return };
+        let limit = hello.window.unwrap_or(wire::Window { frames: u32::MAX, bytes: u64::MAX });
+        let mut window = Window {
+            frames: self.config.window_frames.min(limit.frames).max(1),
+            bytes: self.config.window_bytes.min(limit.bytes),
+            next: 0,
+            sent: VecDeque::new(),
+            in_flight_bytes: 0,
+            in_flight_frames: 0,
+            counters: self.shared.counters.join(id, peer.clone()),
+        };
+        for event in self.sticky.iter() {
+            window.send_event(links, id, event.clone());
+        }
+        let way = self.offer(links, id, &window);
+        self.peers.insert(id, Receiver { window, way });
+        self.open |= self.peers.len() >= self.config.wanted_peers;
+        let latency = {
+            let mut state = self.shared.lock();
+            state.remote += 1;
+            state.held = self.is_held();
+            state.latency
+        };
+        if let Some(latency) = latency {
+            links.send_control(id, Kind::Latency(latency));
+        }
+        // Not before: what is sent from now on is for it, too.
+        links.notify(Notice::Joined(peer));
+    }
+
+    fn is_held(&self) -> bool {
+        self.config.wait_for_peers && (!self.open || self.peers.is_empty())
+    }
+
+    /// Offers a ring to a peer that may be able to map it.
+    fn offer(&mut self, links: &mut Links, id: LinkId, window: &Window) -> Way {
+        if !links.shares_host(id) {
+            return Way::Messages;
+        }
+        let shared = match links.context().share(ring::LEN) {
+            Ok(shared) => shared,
+            Err(status) => {
+                self.complain(
+                    links,
+                    &format!("memory cannot be shared with receivers on this host: {status}"),
+                );
+                return Way::Messages;
+            }
+        };
+        let secret = self.random.hash_one(id.0);
+        let limits = Limits { frames: window.frames.into(), bytes: window.bytes };
+        // It is in the memory before the peer can look.
+        let writer = Writer::new(shared.mapping, secret, limits);
+        let ring = Some(describe(0, &shared.segment));
+        links.send_control(id, Kind::Share(wire::Share { ring, secret }));
+        Way::Offered { writer, _segment: shared.segment }
+    }
+
+    /// The peer has mapped its ring, or could not.
+    fn answered(&mut self, links: &mut Links, id: LinkId, answer: &wire::Shared) {
+        let token = links.hello_of(id).map(|hello| hello.token);
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        match std::mem::replace(&mut peer.way, Way::Messages) {
+            Way::Offered { writer, .. } if answer.mapped => {
+                if !token.is_some_and(|token| writer.is_answered(token)) {
+                    // It has mapped something else.
+                    return;
+                }
+                peer.way = Way::Mapped(writer);
+                for (memory, segment) in &self.memories {
+                    links.send_control(id, Kind::Memory(describe(*memory, segment)));
+                }
+                self.shared.lock().switching = true;
+            }
+            Way::Offered { .. } => {
+                let peer = links.peer(id).map(|peer| peer.address.clone()).unwrap_or_default();
+                links.notify(Notice::Log(format!("{peer} does not map our memory: {}", answer.reason)));
+            }
+            way => {
+                peer.way = way;
+                links.broke_protocol(id, "it answered what it was not asked");
+            }
+        }
+    }
+
+    /// Nothing is queued: what comes from now on can take the rings.
+    fn switch(&mut self, links: &mut Links, state: &mut crate::publisher::State) {
+        for (&id, peer) in &mut self.peers {
+            match std::mem::replace(&mut peer.way, Way::Ring) {
+                Way::Mapped(writer) => {
+                    let event =
+                        StreamEvent { event: Some(Event::Ring(wire::Ring {})), ..StreamEvent::default() };
+                    peer.window.send_last(links, id, event);
+                    let counters = Arc::clone(&peer.window.counters);
+                    counters.set_mapped();
+                    state.rings.push(Ring::new(id, writer, counters));
+                    state.remote -= 1;
+                }
+                way => peer.way = way,
+            }
+        }
+        state.switching = false;
+    }
+
+    /// Makes the memory that somebody waits for, and tells the peers that read it.
+    fn make_memory(&mut self, links: &mut Links) -> bool {
+        let (wanted, gone) = self.shared.arena.requests();
+        let busy = !(wanted.is_empty() && gone.is_empty());
+        for block in wanted {
+            let made = links.context().share(block * self.shared.arena.blocks_for(block));
+            let memory = match made {
+                Ok(shared) => {
+                    self.last_memory += 1;
+                    let description = describe(self.last_memory, &shared.segment);
+                    self.tell(links, &Kind::Memory(description));
+                    self.memories.insert(self.last_memory, shared.segment);
+                    Some(shared.mapping)
+                }
+                Err(status) => {
+                    self.complain(links, &format!("no shared memory for blocks of {block} bytes: {status}"));
+                    None
+                }
+            };
+            self.shared.arena.grow(self.last_memory, block, memory);
+        }
+        for id in gone {
+            self.memories.remove(&id);
+            self.tell(links, &Kind::MemoryGone(id));
+        }
+        busy
+    }
+
+    /// Tells the peers that read our memory.
+    fn tell(&self, links: &mut Links, kind: &Kind) {
+        for (&id, peer) in &self.peers {
+            if matches!(peer.way, Way::Mapped(_) | Way::Ring) {
+                links.send_control(id, kind.clone());
+            }
+        }
+    }
+
+    fn complain(&mut self, links: &mut Links, text: &str) {
+        if !std::mem::replace(&mut self.complained, true) {
+            links.notify(Notice::Log(text.to_owned()));
+        }
+    }
+
+    fn leave(&mut self, links: &mut Links, id: LinkId, departure: Departure) {
+        let Some(Receiver { window, way }) = self.peers.remove(&id) else { return };
+        let ring = {
+            let mut state = self.shared.lock();
+            let ring = state.rings.iter().position(|ring| ring.id == id).map(|at| state.rings.remove(at));
+            state.broken.retain(|(broken, _)| *broken != id);
+            state.remote -= usize::from(!matches!(way, Way::Ring));
+            state.held = self.is_held();
+            self.shared.wake(&mut state);
+            ring
+        };
+        let all_taken = ring.as_ref().is_none_or(Ring::is_taken);
+        if let Some(ring) = ring.filter(|ring| departure.orderly && ring.is_held()) {
+            // It lives on, and may show our frames for as long as it likes.
+            let mut state = self.shared.lock();
+            state.orphans.push_back(ring);
+            let oldest = (state.orphans.len() > MAX_ORPHANS).then(|| state.orphans.pop_front());
+            drop(state);
+            drop(oldest);
+        }
+        // Who has taken the end of the stream can go as it likes.
+        let done = self.sticky.iter().any(|event| matches!(event.event, Some(Event::Eos(_))))
+            && window.is_empty()
+            && all_taken;
+        let orderly = departure.orderly || done;
+        self.shared.counters.leave(id, orderly);
+        let Departure { peer, reason, .. } = departure;
+        links.notify(Notice::Left { peer: peer.clone(), reason: reason.clone(), orderly });
+        // A client that goes is no loss to a server; without its server a client is alone.
+        if done || (orderly && links.config().side == Side::Listen) {
+            return;
+        }
+        match links.config().on_disconnect {
+            OnDisconnect::Fail => {
+                self.fail(links, Error::Disconnected { peer: peer.address, cause: reason });
+            }
+            OnDisconnect::Eos => self.end(Interrupted::Eos),
+            OnDisconnect::Reconnect => {
+                links.notify(Notice::Warning(format!("lost {}: {reason}", peer.address)));
+                links.reconnect();
+            }
+        }
+    }
+
+    fn fail(&self, links: &mut Links, error: Error) {
+        self.end(Interrupted::Failed(error.clone()));
+        links.notify(Notice::Failed(error));
+    }
+
+    fn end(&self, end: Interrupted) {
+        let mut state = self.shared.lock();
+        state.end(end);
+        self.shared.wake(&mut state);
+    }
+
+    /// Whether it is time for `item`.
+    fn may_send(&self, item: &Outgoing) -> bool {
+        match item {
+            Outgoing::Frame(_) => !self.is_held(),
+            // Part of the state that every peer gets when it joins.
+            Outgoing::Event(event) => {
+                !self.is_held() || wire::is_sticky(event) || matches!(event.event, Some(Event::Flush(_)))
+            }
+        }
+    }
+
+    /// Whether every peer without a ring may have `item` now.
+    fn has_room(&self, item: &Outgoing) -> bool {
+        let Outgoing::Frame(frame) = item else { return true };
+        let len = frame.len() as u64;
+        self.peers.values().filter(|peer| peer.is_remote()).all(|peer| peer.window.has_room(len))
+    }
+
+    fn send_frame(&mut self, links: &mut Links, mut frame: Frame, in_rings: bool) {
+        let len = frame.len() as u64;
+        if !in_rings {
+            if self.peers.is_empty() {
+                self.shared.counters.dropped.add(1);
+                return;
+            }
+            self.shared.counters.passed(len);
+        }
+        for (&id, peer) in self.peers.iter_mut().filter(|(_, peer)| peer.is_remote()) {
+            peer.window.send_frame(links, id, &mut frame, len);
+        }
+    }
+
+    fn send_event(&mut self, links: &mut Links, event: &StreamEvent) {
+        self.sticky.update(event);
+        for (&id, peer) in self.peers.iter_mut().filter(|(_, peer)| peer.is_remote()) {
+            peer.window.send_event(links, id, event.clone());
+        }
+    }
+}
+
+/// For a peer's ears.
+fn describe(id: u32, segment: &Segment) -> SharedMemory {
+    SharedMemory { id, address: segment.address(), len: segment.len() as u64, key: segment.key().to_vec() }
+}
+
+/// What is in flight to one peer.
+struct Window {
+    frames: u32,
+    bytes: u64,
+    /// Sequence number of the next frame or event.
+    next: u64,
+    /// Sequence number and length of the frames not yet acknowledged; of events only those in between.
+    sent: VecDeque<(u64, Option<u64>)>,
+    in_flight_frames: u32,
+    in_flight_bytes: u64,
+    counters: Arc<PeerCounters>,
+}
+
+impl Window {
+    fn is_empty(&self) -> bool {
+        self.sent.is_empty()
+    }
+
+    fn has_room(&self, len: u64) -> bool {
+        self.in_flight_frames == 0
+            || (self.in_flight_frames < self.frames && self.in_flight_bytes + len <= self.bytes)
+    }
+
+    fn send_frame(&mut self, links: &mut Links, to: LinkId, frame: &mut Frame, len: u64) {
+        frame.header.sequence = self.next;
+        links.send_frame(to, &frame.header, &frame.regions);
+        self.sent.push_back((self.next, Some(len)));
+        self.next += 1;
+        self.in_flight_frames += 1;
+        self.in_flight_bytes += len;
+        self.counters.frames.add(1);
+        self.counters.bytes.add(len);
+        self.counters.in_flight.set(self.in_flight_frames.into());
+    }
+
+    fn send_event(&mut self, links: &mut Links, to: LinkId, mut event: StreamEvent) {
+        event.sequence = self.next;
+        links.send_control(to, Kind::Event(event));
+        self.sent.push_back((self.next, None));
+        self.next += 1;
+    }
+
+    /// Sends the event that ends this way. It is not taken by the pipeline, and so not acknowledged.
+    fn send_last(&mut self, links: &mut Links, to: LinkId, event: StreamEvent) {
+        self.send_event(links, to, event);
+        self.sent.pop_back();
+    }
+
+    /// The peer has taken everything up to `sequence`.
+    fn acknowledge(&mut self, sequence: u64) -> Result<(), ()> {
+        if sequence >= self.next {
+            return Err(());
+        }
+        while let Some((_, len)) = self.sent.front().copied().filter(|(sent, _)| *sent <= sequence) {
+            self.sent.pop_front();
+            if let Some(len) = len {
+                self.in_flight_frames -= 1;
+                self.in_flight_bytes -= len;
+            }
+        }
+        self.counters.in_flight.set(self.in_flight_frames.into());
+        Ok(())
+    }
+}

@@ -1,0 +1,201 @@
+//! What goes to a peer that reads our memory: frames where they are, or copied once to where it can read them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use nvdsucx_wire as wire;
+use nvdsucx_wire::stream_event::Event;
+use ucp::Region;
+use wire::{RecordKind, Span};
+
+use crate::arena::Arena;
+use crate::links::LinkId;
+use crate::ring::{Broken, InFlight, MAX_RECORD, Record, Sleep, Writer};
+use crate::stats::PeerCounters;
+use crate::{Error, Frame, Outgoing};
+
+/// Payloads up to this length, in bytes, go into the ring itself: copying them twice costs less than letting go of memory.
+const SMALL: usize = 16 << 10;
+
+/// What goes into rings for a frame or an event, besides itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Prepared {
+    kind: RecordKind,
+    /// Encoded header or event.
+    head: Vec<u8>,
+    spans: Vec<Span>,
+    /// The payload goes into the ring.
+    small: bool,
+    /// A head that is too long for the ring, and a payload that was copied.
+    copies: Vec<Region>,
+    spilled: bool,
+}
+
+impl Prepared {
+    /// For `item`. What is elsewhere than in the arena is copied there, once, unless it is small.
+    pub(crate) fn new(item: &Outgoing, arena: &Arena) -> Result<Self, Error> {
+        let mut prepared = match item {
+            Outgoing::Event(event) => Self::of(RecordKind::Event, wire::encode_event(event)),
+            Outgoing::Frame(frame) => Self::frame(frame, arena)?,
+        };
+        if prepared.head.len() > MAX_RECORD / 4 {
+            let head = Region::from(std::mem::take(&mut prepared.head));
+            let (span, region) = copy(&[head], arena)?;
+            prepared.spans.push(span);
+            prepared.copies.push(region);
+            prepared.spilled = true;
+        }
+        Ok(prepared)
+    }
+
+    fn of(kind: RecordKind, head: Vec<u8>) -> Self {
+        Self { kind, head, spans: Vec::new(), small: false, copies: Vec::new(), spilled: false }
+    }
+
+    fn frame(frame: &Frame, arena: &Arena) -> Result<Self, Error> {
+        let mut head = Vec::with_capacity(128);
+        frame.header.append_to(&mut head);
+        let mut prepared = Self::of(RecordKind::Frame, head);
+        if frame.len() <= SMALL {
+            prepared.small = true;
+            return Ok(prepared);
+        }
+        let there = frame.regions.iter().map(|region| arena.locate(region)).collect::<Option<Vec<_>>>();
+        if let Some(spans) = there {
+            prepared.spans = spans;
+            return Ok(prepared);
+        }
+        let (span, region) = copy(&frame.regions, arena)?;
+        let mut offset = span.offset;
+        for part in &frame.regions {
+            let len = part.len() as u64;
+            prepared.spans.push(Span { offset, len, ..span });
+            offset += len;
+        }
+        prepared.copies.push(region);
+        Ok(prepared)
+    }
+
+    fn record<'a>(&'a self, item: &'a Outgoing) -> Record<'a> {
+        let regions: &[Region] = match item {
+            Outgoing::Frame(frame) => &frame.regions,
+            Outgoing::Event(_) => &[],
+        };
+        let (payload, there): (&[_], &[_]) = if self.small { (regions, &[]) } else { (&[], regions) };
+        // Where the payload was copied, the copy is what is held.
+        let copied = self.copies.len() > usize::from(self.spilled);
+        let held = [&self.copies[..], if copied { &[] } else { there }];
+        let Self { kind, head, spans, spilled, .. } = self;
+        Record { kind: *kind, head, spilled: *spilled, spans, held, payload }
+    }
+}
+
+/// `parts`, one after the other, in memory of the arena.
+fn copy(parts: &[Region], arena: &Arena) -> Result<(Span, Region), Error> {
+    let len = parts.iter().map(Region::len).sum();
+    let mut block = arena.allocate(len).ok_or(Error::OutOfSharedMemory(len))?;
+    let mut rest = block.as_mut();
+    for part in parts {
+        let bytes = part.host_bytes().ok_or(Error::OutOfSharedMemory(len))?;
+        let (here, after) = rest.split_at_mut(bytes.len());
+        here.copy_from_slice(bytes);
+        rest = after;
+    }
+    let region = Region::owned_by(Arc::new(block));
+    let span = arena.locate(&region).ok_or(Error::OutOfSharedMemory(len))?;
+    Ok((span, region))
+}
+
+/// The way to a peer that reads our memory.
+#[derive(Debug)]
+pub(crate) struct Ring {
+    pub(crate) id: LinkId,
+    writer: Writer,
+    /// Events that found no room.
+    late: VecDeque<(Prepared, Outgoing)>,
+    counters: Arc<PeerCounters>,
+}
+
+impl Ring {
+    pub(crate) fn new(id: LinkId, writer: Writer, counters: Arc<PeerCounters>) -> Self {
+        Self { id, writer, late: VecDeque::new(), counters }
+    }
+
+    /// Looks what the peer has done, and sends events that found no room before.
+    pub(crate) fn collect(&mut self, freed: &mut Vec<InFlight>) -> Result<(), Broken> {
+        self.writer.collect(freed)?;
+        while let Some((prepared, item)) = self.late.front()
+            && self.writer.has_room(&prepared.record(item))
+            && let Some((prepared, item)) = self.late.pop_front()
+        {
+            self.write(&prepared, &item);
+        }
+        self.counters.in_flight.set(self.writer.in_flight());
+        Ok(())
+    }
+
+    /// The peer has taken everything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.late.is_empty() && self.writer.is_empty()
+    }
+
+    /// The peer has taken everything, as far as is known now.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.late.is_empty() && self.writer.is_taken()
+    }
+
+    /// The peer has memory of ours.
+    pub(crate) fn is_held(&self) -> bool {
+        self.writer.is_held()
+    }
+
+    pub(crate) fn has_room(&self, prepared: &Prepared, item: &Outgoing) -> bool {
+        self.late.is_empty() && self.writer.has_room(&prepared.record(item))
+    }
+
+    /// Sends `item`. An event that finds no room is sent later; a frame must have room.
+    pub(crate) fn send(&mut self, prepared: &Prepared, item: &Outgoing) {
+        if matches!(item, Outgoing::Event(_)) && !self.has_room(prepared, item) {
+            self.late.push_back((prepared.clone(), item.clone()));
+        } else {
+            self.write(prepared, item);
+        }
+    }
+
+    fn write(&mut self, prepared: &Prepared, item: &Outgoing) {
+        match item {
+            Outgoing::Frame(frame) => {
+                self.counters.passed(frame.len() as u64);
+            }
+            Outgoing::Event(event) => match event.event {
+                Some(Event::Flush(_)) => {
+                    self.writer.flush();
+                    self.writer.set_ended(false);
+                }
+                Some(Event::StreamStart(_) | Event::Segment(_)) => self.writer.set_ended(false),
+                Some(Event::Eos(_)) => self.writer.set_ended(true),
+                _ => {}
+            },
+        }
+        self.writer.write(&prepared.record(item));
+    }
+
+    /// Announces a sleep until there is room; `None` if there is by now.
+    pub(crate) fn wait_for_room(
+        &mut self,
+        prepared: &Prepared,
+        item: &Outgoing,
+        freed: &mut Vec<InFlight>,
+    ) -> Option<Sleep> {
+        let sleep = self.writer.sleep_until_half();
+        let ready = self.collect(freed).is_err() || self.has_room(prepared, item);
+        sleep.unless(ready)
+    }
+
+    /// Announces a sleep until the peer has taken everything; `None` if it has by now.
+    pub(crate) fn wait_until_empty(&mut self, freed: &mut Vec<InFlight>) -> Option<Sleep> {
+        let sleep = self.writer.sleep_until_empty();
+        let ready = self.collect(freed).is_err() || self.is_empty();
+        sleep.unless(ready)
+    }
+}
