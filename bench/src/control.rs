@@ -16,14 +16,20 @@ const LOOK_AGAIN_AFTER: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 #[repr(C)]
 struct Page {
     /// The receiver's pipeline plays.
-    ready: AtomicU32,
+    ready: Word,
     /// Frames received, modulo 2³².
-    received: AtomicU32,
+    received: Word,
     /// The sender sleeps until so many are received; 0: it is awake.
-    wanted: AtomicU32,
-    /// The receiver has the last frame.
-    finished: AtomicU32,
+    wanted: Word,
+    /// The sender has looked how much memory both use.
+    looked: Word,
+    /// The receiver has the last frame, and has looked too.
+    finished: Word,
 }
+
+/// Alone in its cache lines, two of which processors fetch together: what one side writes slows no other word down.
+#[repr(C, align(128))]
+struct Word(AtomicU32);
 
 /// One process' view of the page.
 pub(crate) struct Control(MmapRaw);
@@ -44,49 +50,71 @@ impl Control {
     }
 
     pub(crate) fn set_ready(&self) {
-        self.page().ready.store(1, Ordering::SeqCst);
+        self.page().ready.set();
     }
 
     pub(crate) fn is_ready(&self) -> bool {
-        self.page().ready.load(Ordering::SeqCst) != 0
+        self.page().ready.is_set()
     }
 
     /// The receiver has `frames` so far.
     pub(crate) fn set_received(&self, frames: u64) {
-        let page = self.page();
+        let Page { received: Word(received), wanted: Word(wanted), .. } = self.page();
         let frames = low(frames);
-        page.received.store(frames, Ordering::SeqCst);
-        let wanted = page.wanted.load(Ordering::SeqCst);
-        if wanted != 0 && reached(frames, wanted) {
+        received.store(frames, Ordering::SeqCst);
+        let sleeps = wanted.load(Ordering::SeqCst);
+        // Woken once, by the frame it waits for.
+        if sleeps != 0
+            && reached(frames, sleeps)
+            && wanted.compare_exchange(sleeps, 0, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+        {
             // It fails only for addresses that are not mapped.
-            let _ = futex::wake(&page.received, futex::Flags::empty(), 1);
+            let _ = futex::wake(wanted, futex::Flags::empty(), 1);
         }
     }
 
     /// Frames received, as many as `sent` at most.
     pub(crate) fn received(&self, sent: u64) -> u64 {
-        sent - u64::from(low(sent).wrapping_sub(self.page().received.load(Ordering::SeqCst)))
+        sent - u64::from(low(sent).wrapping_sub(self.page().received.0.load(Ordering::SeqCst)))
     }
 
     /// Sleeps until `frames` are received, or for a short time.
     pub(crate) fn wait_for(&self, frames: u64) {
-        let page = self.page();
+        let Page { received: Word(received), wanted: Word(wanted), .. } = self.page();
         // 0 says that nobody sleeps; in the rare case the time-out wakes us.
-        page.wanted.store(low(frames), Ordering::SeqCst);
-        let received = page.received.load(Ordering::SeqCst);
-        if !reached(received, low(frames)) {
+        let frames = low(frames);
+        wanted.store(frames, Ordering::SeqCst);
+        if !reached(received.load(Ordering::SeqCst), frames) {
             // However it ends, the caller looks again.
-            let _ = futex::wait(&page.received, futex::Flags::empty(), received, Some(&LOOK_AGAIN_AFTER));
+            let _ = futex::wait(wanted, futex::Flags::empty(), frames, Some(&LOOK_AGAIN_AFTER));
         }
-        page.wanted.store(0, Ordering::SeqCst);
+        wanted.store(0, Ordering::SeqCst);
+    }
+
+    pub(crate) fn set_looked(&self) {
+        self.page().looked.set();
+    }
+
+    pub(crate) fn has_looked(&self) -> bool {
+        self.page().looked.is_set()
     }
 
     pub(crate) fn set_finished(&self) {
-        self.page().finished.store(1, Ordering::SeqCst);
+        self.page().finished.set();
     }
 
     pub(crate) fn is_finished(&self) -> bool {
-        self.page().finished.load(Ordering::SeqCst) != 0
+        self.page().finished.is_set()
+    }
+}
+
+impl Word {
+    fn set(&self) {
+        self.0.store(1, Ordering::SeqCst);
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::SeqCst) != 0
     }
 }
 

@@ -1,29 +1,44 @@
 //! `bench-side`: one side of a measurement of a transport between two processes.
 //!
 //! ```text
-//! bench-side send    --caps CAPS --bytes N --window N --seconds S --warm-up S [--fps N] PIPELINE
-//! bench-side receive PIPELINE
+//! bench-side send    --caps CAPS --bytes N --window N --seconds S --warm-up S [OPTIONS] PIPELINE
+//! bench-side receive [--touch] [--slave] PIPELINE
+//! bench-side alone   (as send, without a PIPELINE)
+//! bench-side look    ELEMENT[:PROPERTY]...
 //! ```
 //!
-//! The sender runs `stamped source ! PIPELINE`, the receiver `PIPELINE ! fakesink`; the element that connects has
-//! `name=transport`. Standard input is a file of at least one page that both sides map: at most `--window` frames are in
-//! flight, counted there and so outside the transport. Standard output gets lines of a word and `key=value` pairs:
+//! `send` runs `stamped source ! PIPELINE`, `receive` `PIPELINE ! fakesink`; the element that connects has
+//! `name=transport`. `alone` runs `stamped source ! fakesink`. Options: `--fps N` paces the source, `--touch` makes the sender
+//! write and the receiver read every byte, `--own-memory` makes the source use memory of its own, whatever the sink proposes,
+//! `--slave` leaves the states of the receiver's pipeline to the sender (`ipcpipelinesink`).
+//!
+//! Standard input is a file of at least one page that both sides map: at most `--window` frames are in flight, counted there
+//! and so outside the transport. Standard output gets lines of a word and `key=value` pairs:
 //!
 //! ```text
-//! listening port=40123 gstreamer=1.22.0               (sender)
-//! connected ucx=1.13.1 lanes=tcp/lo         (receiver, where the transport tells)
-//! done frames=2790 cpu=1.903                          (sender)
-//! done frames=2790 cpu=1.861 seconds=1.999 p50=2846.1 p99=4021.5 max=6120.0      (receiver; latencies in µs)
+//! listening port=40123                               (whoever has started; the port where there is one)
+//! connected ucx=1.13.1 lanes=tcp/lo path=mapped      (the receiver, where the transport tells)
+//! sent frames=2790 cpu=1.903 peak=50108 pss=40731
+//! received frames=2790 cpu=1.861 seconds=1.999 p50=2846.1 p99=4021.5 max=6120.0 peak=49312 pss=40012
+//! latencies buckets=1036288:1,1052672:7,…            (nanoseconds:frames)
 //! ```
 //!
-//! All figures are of the measured interval only, which begins after the warm-up. A frame that is lost, damaged or out of
-//! order ends the run with an error.
+//! Latencies in µs, from when a frame is complete until it is at the sink; memory in KiB. All figures are of the measured
+//! interval only, which begins after the warm-up; memory is looked at when it ends, while both sides still have all of it. A
+//! frame that is lost, damaged or out of order ends the run with an error.
+//!
+//! `look` tells GStreamer's release, and which elements there are.
 
+mod arrivals;
 mod control;
+mod histogram;
+mod look;
+mod memory;
 mod receive;
 mod send;
 mod source;
 mod stamp;
+mod touch;
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -45,11 +60,14 @@ const TRANSPORT: &str = "transport";
 enum Role {
     Send,
     Receive,
+    Alone,
+    Look(Vec<String>),
 }
 
 struct Arguments {
     role: Role,
     load: source::Load,
+    slave: bool,
     pipeline: String,
 }
 
@@ -66,7 +84,8 @@ fn main() -> std::process::ExitCode {
 fn parse() -> anyhow::Result<Arguments> {
     use lexopt::prelude::*;
 
-    let (mut role, mut pipeline) = (None, None);
+    let mut values = Vec::new();
+    let mut slave = false;
     let mut load = source::Load::default();
     let mut parser = lexopt::Parser::from_env();
     let seconds = |value: std::ffi::OsString| -> anyhow::Result<Duration> {
@@ -80,24 +99,41 @@ fn parse() -> anyhow::Result<Arguments> {
             Long("seconds") => load.measured = seconds(parser.value()?)?,
             Long("warm-up") => load.warm_up = seconds(parser.value()?)?,
             Long("fps") => load.fps = Some(parser.value()?.parse()?),
-            Value(value) if value == "send" && role.is_none() => role = Some(Role::Send),
-            Value(value) if value == "receive" && role.is_none() => role = Some(Role::Receive),
-            Value(value) if pipeline.is_none() => pipeline = Some(value.string()?),
+            Long("touch") => load.touch = true,
+            Long("own-memory") => load.own_memory = true,
+            Long("slave") => slave = true,
+            Value(value) => values.push(value.string()?),
             other => return Err(other.unexpected().into()),
         }
     }
-    match (role, pipeline) {
-        (Some(role), Some(pipeline)) => Ok(Arguments { role, load, pipeline }),
-        _ => bail!("usage: bench-side send|receive [OPTIONS] PIPELINE"),
+    let mut values = values.into_iter();
+    let role = match values.next().as_deref() {
+        Some("send") => Role::Send,
+        Some("receive") => Role::Receive,
+        Some("alone") => Role::Alone,
+        Some("look") => Role::Look(values.by_ref().collect()),
+        _ => bail!("usage: bench-side send|receive|alone|look [OPTIONS] [PIPELINE]"),
+    };
+    let pipeline = match role {
+        Role::Send | Role::Receive => values.next().context("there is no pipeline")?,
+        Role::Alone | Role::Look(_) => String::new(),
+    };
+    if let Some(value) = values.next() {
+        bail!("`{value}` is one word too many");
     }
+    Ok(Arguments { role, load, slave, pipeline })
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
     gst::init().context("GStreamer does not start")?;
+    if let Role::Look(names) = &arguments.role {
+        return look::run(names);
+    }
     let control = Arc::new(Control::map(&std::io::stdin()).context("standard input is no control page")?);
     match arguments.role {
-        Role::Send => send::run(&arguments.load, &arguments.pipeline, &control),
-        Role::Receive => receive::run(&arguments.pipeline, &control),
+        Role::Send => send::run(arguments, &control),
+        Role::Receive => receive::run(arguments, &control),
+        Role::Alone | Role::Look(_) => send::run_alone(arguments, &control),
     }
 }
 
@@ -105,6 +141,50 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
 fn parse_bin(description: &str) -> anyhow::Result<gst::Bin> {
     gst::parse::bin_from_description(description, true)
         .with_context(|| format!("`{description}` cannot be built"))
+}
+
+/// The element that connects.
+fn find_transport(bin: &gst::Bin) -> anyhow::Result<gst::Element> {
+    bin.by_name(TRANSPORT).with_context(|| format!("no element has name={TRANSPORT}"))
+}
+
+/// Tells that the other side can connect, and the port where there is one; `false` if it cannot yet.
+fn say_listening(transport: &gst::Element) -> anyhow::Result<bool> {
+    let paused = gst::State::Paused;
+    if transport.current_state() < paused && transport.pending_state() < paused {
+        return Ok(false);
+    }
+    let property = ["current-port", "port"].into_iter().find(|name| transport.has_property(name));
+    match property.and_then(|name| number(transport, name)) {
+        Some(0) => return Ok(false),
+        Some(port) => say(format_args!("listening port={port}"))?,
+        None => say("listening")?,
+    }
+    Ok(true)
+}
+
+/// Elements differ in the type of their numbers.
+fn number(element: &gst::Element, property: &str) -> Option<i64> {
+    element.property_value(property).transform::<i64>().ok()?.get().ok()
+}
+
+/// Says how it went, and stops the pipeline. After an error nothing is stopped, because what is stuck may never stop.
+fn conclude(
+    outcome: anyhow::Result<impl Display>,
+    stop: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    match outcome {
+        Ok(lines) => say(lines).and_then(|()| stop()),
+        Err(error) => {
+            eprintln!("{error:#}");
+            std::process::exit(1)
+        }
+    }
+}
+
+fn stop(pipeline: &gst::Pipeline) -> anyhow::Result<()> {
+    pipeline.set_state(gst::State::Null).context("the pipeline does not stop")?;
+    Ok(())
 }
 
 /// An error on the bus, if there is one within a tick.

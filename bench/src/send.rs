@@ -1,4 +1,4 @@
-//! The sender.
+//! The sender, and both sides in one process.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -6,26 +6,25 @@ use std::time::Instant;
 use anyhow::{Context as _, ensure};
 use gst::prelude::*;
 
+use crate::arrivals::Arrivals;
 use crate::control::Control;
-use crate::source::{Load, StampedSource};
-use crate::{STUCK_AFTER, TRANSPORT, check, parse_bin, say};
+use crate::receive;
+use crate::source::StampedSource;
+use crate::{
+    Arguments, STUCK_AFTER, check, conclude, find_transport, number, parse_bin, say_listening, stop,
+};
 
-pub(crate) fn run(load: &Load, description: &str, control: &Arc<Control>) -> anyhow::Result<()> {
-    ensure!(load.window > 0 && load.fps != Some(0), "--window and --fps must not be 0");
-    let caps: gst::Caps = load.caps.parse().with_context(|| format!("`{}` are no caps", load.caps))?;
-    let source = StampedSource::new(load, caps, control);
-    let sink = parse_bin(description)?;
-    let transport = sink.by_name(TRANSPORT).context("no element has name=transport")?;
+pub(crate) fn run(arguments: &Arguments, control: &Arc<Control>) -> anyhow::Result<()> {
+    let source = StampedSource::new(&arguments.load, control)?;
+    let sink = parse_bin(&arguments.pipeline)?;
+    let transport = find_transport(&sink)?;
     let pipeline = gst::Pipeline::new();
     pipeline.add_many([source.upcast_ref::<gst::Element>(), sink.upcast_ref()])?;
     source.link(&sink)?;
 
     let played = play(&pipeline, &source, &transport, control);
-    let stopped = pipeline.set_state(gst::State::Null);
-    played?;
-    stopped.context("the pipeline does not stop")?;
-    let sent = source.sent().context("the receiver has finished before the sender")?;
-    say(format_args!("done frames={} cpu={:.6}", sent.frames, sent.cpu.as_secs_f64()))
+    let sent = played.and_then(|()| source.sent().context("the receiver has finished before the sender"));
+    conclude(sent, || stop(&pipeline))
 }
 
 fn play(
@@ -37,18 +36,14 @@ fn play(
     let bus = pipeline.bus().context("the pipeline has no bus")?;
     // When it fails the reason is on the bus.
     let started = pipeline.set_state(gst::State::Playing);
-    let mut listening = false;
-    let mut begun = false;
+    let (mut listening, mut begun) = (false, false);
     let deadline = Instant::now() + STUCK_AFTER;
     while !control.is_finished() {
         // An error after the last frame is only the receiver that leaves.
         check(&bus).or_else(|error| if control.is_finished() { Ok(()) } else { Err(error) })?;
         started.as_ref().map_err(|_| anyhow::anyhow!("the pipeline does not start, and gives no reason"))?;
-        if !listening && let Some(port) = port(transport) {
-            listening = true;
-            say(format_args!("listening port={port} gstreamer={}", gst_version()))?;
-        }
-        if !begun && control.is_ready() && has_client(transport) {
+        listening = listening || say_listening(transport)?;
+        if !begun && control.is_ready() && keeps_buffers(transport) {
             begun = true;
             source.begin();
         }
@@ -57,21 +52,45 @@ fn play(
     Ok(())
 }
 
-/// The port it listens on, as soon as it does.
-fn port(transport: &gst::Element) -> Option<i32> {
-    let paused = gst::State::Paused;
-    let ready = transport.current_state() >= paused || transport.pending_state() >= paused;
-    let property = ["current-port", "port"].into_iter().find(|name| transport.has_property(name))?;
-    Some(transport.property::<i32>(property)).filter(|port| ready && *port != 0)
-}
-
-/// Transports that do not count their clients keep buffers until there is one.
-fn has_client(transport: &gst::Element) -> bool {
+/// Whether a first buffer would be kept for the receiver. Those that hold buffers while nobody is connected may notice a client
+/// no earlier than with a buffer.
+fn keeps_buffers(transport: &gst::Element) -> bool {
+    const HOLDS: &str = "wait-for-connection";
+    if transport.has_property_with_type(HOLDS, bool::static_type()) && transport.property::<bool>(HOLDS) {
+        return true;
+    }
     let property = ["num-handles", "num-clients"].into_iter().find(|name| transport.has_property(name));
-    property.is_none_or(|name| transport.property::<u32>(name) > 0)
+    property.is_none_or(|name| number(transport, name) > Some(0))
 }
 
-fn gst_version() -> String {
-    let (major, minor, micro, _) = gst::version();
-    format!("{major}.{minor}.{micro}")
+/// Source and sink with nothing between them: what this program itself can do.
+pub(crate) fn run_alone(arguments: &Arguments, control: &Arc<Control>) -> anyhow::Result<()> {
+    let source = StampedSource::new(&arguments.load, control)?;
+    let sink = receive::sink()?;
+    let pipeline = gst::Pipeline::new();
+    pipeline.add_many([source.upcast_ref::<gst::Element>(), &sink])?;
+    source.link(&sink)?;
+    let arrivals = Arrivals::at(&sink, control, arguments.load.touch)?;
+    let both = play_alone(&pipeline, &source, &arrivals, control).and_then(|()| {
+        let sent = source.sent().context("nothing was sent")?;
+        Ok(format!("{sent}\n{}", arrivals.summary()?))
+    });
+    conclude(both, || stop(&pipeline))
+}
+
+fn play_alone(
+    pipeline: &gst::Pipeline,
+    source: &StampedSource,
+    arrivals: &Arrivals,
+    control: &Control,
+) -> anyhow::Result<()> {
+    let bus = pipeline.bus().context("the pipeline has no bus")?;
+    pipeline.set_state(gst::State::Playing).context("the pipeline does not start")?;
+    source.begin();
+    while !(arrivals.are_complete() && control.has_looked()) {
+        check(&bus)?;
+        arrivals.frames()?;
+    }
+    control.set_finished();
+    Ok(())
 }

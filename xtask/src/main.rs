@@ -29,10 +29,14 @@ cargo xtask COMMAND [OPTIONS]
             --output FILE     where the result goes (default: target/demo/...)
   test    build the plugin, run all tests
             --filter TEXT     only the tests with TEXT in their name
-  bench   measure our elements beside TCP with GDP and beside UCX alone, each in two processes on this host
-            --workload NAME   video, text or live (default: all of them)
+  bench   measure our elements beside every other way to carry buffers between two processes on this host
+            --workload NAMES  of video, 4k, audio, text, live (default: video, video touched, text, live)
+            --all             all workloads; video and 4k touched, too
+            --touch           the source writes and the receiver reads every byte (video only)
+            --transport NAMES rows to measure (default: all that are here)
             --reps N          runs of each (default: 3)
-            --seconds N       measured in each run (default: 2)
+            --seconds N       measured in each run (default: 1)
+            --html FILE       a report with plots
             --json FILE       every run's figures
   lint    format, clippy, documentation, licences and sources of the dependencies
   fuzz    run every fuzz target
@@ -111,8 +115,12 @@ fn parse() -> anyhow::Result<Task> {
             Long("offline") => offline = true,
             Long("filter") => filter = Some(parser.value()?.string()?),
             Long("seconds") => seconds = Some(parser.value()?.parse()?),
-            Long("workload") => bench.workload = Some(parser.value()?.string()?),
+            Long("workload") => bench.workloads.extend(names(&parser.value()?.string()?)),
+            Long("transport") => bench.transports.extend(names(&parser.value()?.string()?)),
+            Long("all") => bench.all = true,
+            Long("touch") => bench.touch = true,
             Long("reps") => bench.reps = parser.value()?.parse()?,
+            Long("html") => bench.html = Some(PathBuf::from(parser.value()?)),
             Long("json") => bench.json = Some(PathBuf::from(parser.value()?)),
             Long("list") => demo.list = true,
             Long("example") => demo.example = parser.value()?.string()?,
@@ -131,7 +139,9 @@ fn parse() -> anyhow::Result<Task> {
         "test" => (Task::Test { filter, offline }, &["offline", "filter"]),
         "bench" => {
             bench.seconds = seconds.unwrap_or(bench.seconds);
-            (Task::Bench(bench), &["offline", "workload", "reps", "seconds", "json"])
+            const TAKES: &[&str] =
+                &["offline", "workload", "all", "touch", "transport", "reps", "seconds", "html", "json"];
+            (Task::Bench(bench), TAKES)
         }
         "lint" => (Task::Lint, &[]),
         "fuzz" => (Task::Fuzz { seconds: seconds.unwrap_or(fuzz::DEFAULT_SECONDS) }, &["seconds"]),
@@ -141,4 +151,9 @@ fn parse() -> anyhow::Result<Task> {
         bail!("`{command}` has no option --{option}: see `cargo xtask help`");
     }
     Ok(task)
+}
+
+/// Names with commas between them.
+fn names(list: &str) -> Vec<String> {
+    list.split(',').map(|name| name.trim().to_owned()).collect()
 }

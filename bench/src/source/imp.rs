@@ -12,7 +12,9 @@ use rustix::time::Timespec;
 use super::{Load, Sent};
 use crate::STUCK_AFTER;
 use crate::control::{self, Control};
+use crate::memory::Memory;
 use crate::stamp::{self, Stamp};
+use crate::touch;
 
 /// Buffers beyond the window: those that the elements on the way still hold.
 const SPARE_BUFFERS: u32 = 4;
@@ -22,7 +24,9 @@ const NOMINAL_FPS: u32 = 60;
 #[derive(Default)]
 pub(crate) struct StampedSource {
     settings: OnceLock<Settings>,
+    /// The streaming thread's own.
     state: Mutex<State>,
+    sent: OnceLock<Sent>,
     begun: AtomicBool,
     flushing: AtomicBool,
 }
@@ -37,10 +41,13 @@ struct Settings {
 struct State {
     /// Sequence number of the next frame.
     next: u64,
+    /// Frames received when it was last looked: as seldom as the window allows, since the receiver writes there all the time.
+    received: u64,
     started: Option<Duration>,
     measured_frames: u64,
     cpu_before: Duration,
-    sent: Option<Duration>,
+    /// From the first measured frame to the last.
+    cpu: Option<Duration>,
 }
 
 #[glib::object_subclass]
@@ -82,8 +89,7 @@ impl StampedSource {
     }
 
     pub(super) fn sent(&self) -> Option<Sent> {
-        let state = self.state.lock().unwrap();
-        state.sent.map(|cpu| Sent { frames: state.measured_frames, cpu })
+        self.sent.get().copied()
     }
 
     fn settings(&self) -> Result<&Settings, gst::FlowError> {
@@ -101,15 +107,19 @@ impl StampedSource {
     }
 
     /// Until fewer than a window of frames are in flight.
-    fn wait_for_credit(&self, settings: &Settings, next: u64) -> Result<(), gst::FlowError> {
-        let (control, window) = (&settings.control, u64::from(settings.load.window));
-        if next - control.received(next) < window {
+    fn wait_for_credit(&self, settings: &Settings, state: &mut State) -> Result<(), gst::FlowError> {
+        let (control, window, next) = (&settings.control, u64::from(settings.load.window), state.next);
+        if next - state.received < window {
+            return Ok(());
+        }
+        state.received = control.received(next);
+        if next - state.received < window {
             return Ok(());
         }
         // Woken once for half a window, as a sender with its own window would be.
         let enough = next - window / 2;
         let gives_up = stamp::now() + STUCK_AFTER;
-        while control.received(next) < enough {
+        while state.received < enough {
             if self.flushing.load(Ordering::Acquire) {
                 return Err(gst::FlowError::Flushing);
             }
@@ -117,13 +127,30 @@ impl StampedSource {
                 gst::element_imp_error!(
                     self,
                     gst::StreamError::Failed,
-                    ("frame {} is not received within {STUCK_AFTER:?}", control.received(next))
+                    ("frame {} is not received within {STUCK_AFTER:?}", state.received)
                 );
                 return Err(gst::FlowError::Error);
             }
             control.wait_for(enough);
+            state.received = control.received(next);
         }
         Ok(())
+    }
+
+    /// After the last frame.
+    fn finish(&self, control: &Control, frames: u64, cpu: Duration) -> gst::FlowError {
+        match Memory::look() {
+            Ok(memory) => {
+                // It is called once.
+                let _ = self.sent.set(Sent { frames, cpu, memory });
+                control.set_looked();
+                self.wait_while(|| !control.is_finished()).err().unwrap_or(gst::FlowError::Eos)
+            }
+            Err(error) => {
+                gst::element_imp_error!(self, gst::ResourceError::Failed, ("{error:#}"));
+                gst::FlowError::Error
+            }
+        }
     }
 }
 
@@ -147,11 +174,17 @@ impl BaseSrcImpl for StampedSource {
         Ok(())
     }
 
-    /// Takes the pool that the sink proposes; without one, an own pool: memory is always used again.
+    /// Takes the pool or the allocator that the sink proposes, unless it is told to ignore them; without a pool an own one:
+    /// memory is always used again.
     fn decide_allocation(&self, query: &mut gst::query::Allocation) -> Result<(), gst::LoggableError> {
-        if let Some(settings) = self.settings.get()
-            && query.allocation_pools().next().is_none()
-        {
+        let settings =
+            self.settings.get().ok_or_else(|| gst::loggable_error!(gst::CAT_RUST, "no settings"))?;
+        if settings.load.own_memory {
+            let (pools, allocators) = (query.allocation_pools().count(), query.allocation_params().count());
+            (0..pools).for_each(|_| query.remove_nth_allocation_pool(0));
+            (0..allocators).for_each(|_| query.remove_nth_allocation_param(0));
+        }
+        if query.allocation_pools().next().is_none() {
             let buffers = settings.load.window + SPARE_BUFFERS;
             query.add_allocation_pool(None::<&gst::BufferPool>, settings.load.bytes, buffers, buffers);
         }
@@ -173,52 +206,53 @@ impl StampedSource {
     fn fill(&self, buffer: &mut gst::BufferRef) -> Result<(), gst::FlowError> {
         let settings = self.settings()?;
         let (load, control) = (&settings.load, &settings.control);
-        self.wait_while(|| !self.begun.load(Ordering::Acquire))?;
-        if self.sent().is_some() {
-            self.wait_while(|| !control.is_finished())?;
-            return Err(gst::FlowError::Eos);
+        let mut state = self.state.lock().unwrap();
+        let state = &mut *state;
+        if let Some(cpu) = state.cpu {
+            return Err(self.finish(control, state.measured_frames, cpu));
         }
+        self.wait_while(|| !self.begun.load(Ordering::Acquire))?;
 
-        // Nobody else writes it; `sent` looks in now and then.
-        let (next, started) = {
-            let mut state = self.state.lock().unwrap();
-            (state.next, *state.started.get_or_insert_with(stamp::now))
-        };
+        let next = state.next;
+        let started = *state.started.get_or_insert_with(stamp::now);
         let at = |fps: u32| Duration::from_nanos(next * 1_000_000_000 / u64::from(fps));
         if let Some(fps) = load.fps {
             sleep_until(started + at(fps));
         }
-        self.wait_for_credit(settings, next)?;
+        self.wait_for_credit(settings, state)?;
 
-        let made = stamp::now();
-        let measured = made >= started + load.warm_up;
-        let last = made >= started + load.warm_up + load.measured;
-        let frame = Stamp { sequence: next, made, bytes: load.bytes.into(), measured, last };
-        buffer.set_size(load.bytes as usize);
-        {
+        let bytes = load.bytes as usize;
+        if buffer.size() != bytes {
+            buffer.set_size(bytes);
+        }
+        let frame = {
             let mut bytes = buffer.map_writable().map_err(|_| gst::FlowError::Error)?;
             let head = bytes.first_chunk::<{ stamp::LENGTH }>();
-            if head.is_none_or(|head| Stamp::read(head).is_none()) {
-                // The kernel provides a new buffer's pages now, not while somebody sends it.
-                bytes.fill(1);
+            // The kernel provides a new buffer's pages now, not while somebody sends it.
+            let new = head.is_none_or(|head| Stamp::read(head).is_none());
+            if load.touch || new {
+                touch::write(&mut bytes, next);
             }
-            let head = bytes.first_chunk_mut().ok_or(gst::FlowError::Error)?;
-            frame.write(head);
-        }
+            let made = stamp::now();
+            let measured = made >= started + load.warm_up;
+            let last = made >= started + load.warm_up + load.measured;
+            let frame = Stamp { sequence: next, made, bytes: load.bytes.into(), measured, last };
+            frame.write(bytes.first_chunk_mut().ok_or(gst::FlowError::Error)?);
+            frame
+        };
         let nominal = load.fps.unwrap_or(NOMINAL_FPS);
         buffer.set_pts(gst::ClockTime::try_from(at(nominal)).ok());
         buffer.set_duration(gst::ClockTime::SECOND / u64::from(nominal));
 
-        let mut state = self.state.lock().unwrap();
         state.next += 1;
-        if measured {
+        if frame.measured {
             if state.measured_frames == 0 {
                 state.cpu_before = stamp::cpu_time();
             }
             state.measured_frames += 1;
         }
-        if last {
-            state.sent = Some(stamp::cpu_time().saturating_sub(state.cpu_before));
+        if frame.last {
+            state.cpu = Some(stamp::cpu_time().saturating_sub(state.cpu_before));
         }
         Ok(())
     }

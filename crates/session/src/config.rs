@@ -79,6 +79,8 @@ pub struct ReceiverConfig {
     pub initial_size: usize,
     /// Frames larger than this, in bytes, end the session with an error.
     pub max_frame_size: usize,
+    /// Bytes of our own memory that the pipeline may hold frames in before the sender has to wait; one frame always goes.
+    pub max_held: u64,
 }
 
 /// Where frames land. Called on the transport thread.

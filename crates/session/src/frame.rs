@@ -4,7 +4,7 @@ use nvdsucx_wire::{FrameHeader, StreamEvent};
 use ucp::Region;
 
 pub use crate::landing::Landed;
-pub use crate::mapped::{Mapped, Release};
+pub use crate::mapped::{Copied, Mapped, Release};
 
 /// A frame on its way out: what describes it and where its bytes are.
 ///
@@ -53,7 +53,7 @@ pub enum Payload {
     /// All memories, one after the other, in memory of our own.
     Landed(Landed),
     /// The same, of a frame that is small or was copied.
-    Copied(Vec<u8>),
+    Copied(Copied),
     /// In the sender's memory.
     Mapped(Mapped),
 }
@@ -63,7 +63,7 @@ impl Payload {
     pub fn len(&self) -> usize {
         match self {
             Self::Landed(landed) => landed.len(),
-            Self::Copied(bytes) => bytes.len(),
+            Self::Copied(copied) => copied.as_ref().len(),
             Self::Mapped(mapped) => mapped.regions().iter().map(Region::len).sum(),
         }
     }

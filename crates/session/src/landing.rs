@@ -195,6 +195,11 @@ impl Landing {
         self.limit
     }
 
+    /// Whether twice as many buffers have at most `bytes` together.
+    pub(crate) fn may_grow(&self, bytes: u64) -> bool {
+        (self.capacity as u64).saturating_mul(self.limit as u64).saturating_mul(2) <= bytes
+    }
+
     /// Allows twice as many buffers.
     pub(crate) fn grow(&mut self) {
         self.limit = self.limit.saturating_mul(2);

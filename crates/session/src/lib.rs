@@ -34,7 +34,7 @@ mod transport;
 pub use arena::{Arena, Block};
 pub use config::{Allocator, Config, HostAllocator, OnDisconnect, ReceiverConfig, SenderConfig, Side};
 pub use error::{Error, Interrupted};
-pub use frame::{Frame, Incoming, Landed, Mapped, Outgoing, Payload, ReceivedFrame, Release};
+pub use frame::{Copied, Frame, Incoming, Landed, Mapped, Outgoing, Payload, ReceivedFrame, Release};
 pub use notice::{Notice, Peer};
 pub use publisher::Publisher;
 pub use stats::{PeerStats, Stats};

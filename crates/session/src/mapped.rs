@@ -1,7 +1,7 @@
 //! The receiver's side of the ring: records become frames and events, and frames let go of the sender's memory.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nvdsucx_wire as wire;
@@ -45,17 +45,67 @@ pub struct Release {
 
 impl Drop for Release {
     fn drop(&mut self) {
-        self.held.frames.fetch_sub(1, Relaxed);
-        self.held.bytes.fetch_sub(self.len, Relaxed);
+        self.held.frames.fetch_sub(1, SeqCst);
+        self.held.bytes.fetch_sub(self.len, SeqCst);
         self.releases.release(self.slot);
+        self.held.tell(&self.releases);
     }
 }
 
-/// What the pipeline has of the sender's memory.
+/// A frame in memory of its own.
+#[derive(Debug)]
+pub struct Copied {
+    bytes: Vec<u8>,
+    /// If it counts against what the pipeline may hold.
+    counted: Option<(Arc<Held>, Arc<Releases>)>,
+}
+
+impl AsRef<[u8]> for Copied {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl AsMut<[u8]> for Copied {
+    fn as_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+}
+
+impl From<Vec<u8>> for Copied {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { bytes, counted: None }
+    }
+}
+
+impl Drop for Copied {
+    fn drop(&mut self) {
+        if let Some((held, releases)) = &self.counted {
+            held.copied.fetch_sub(self.bytes.len() as u64, SeqCst);
+            held.tell(releases);
+        }
+    }
+}
+
+/// What the pipeline has.
 #[derive(Debug, Default)]
 struct Held {
+    /// Frames and bytes in the sender's memory.
     frames: AtomicU64,
     bytes: AtomicU64,
+    /// Bytes of copies.
+    copied: AtomicU64,
+    /// The stream waits for some of it to be let go of.
+    wanted: AtomicBool,
+}
+
+impl Held {
+    /// Something was let go of.
+    fn tell(&self, releases: &Releases) {
+        if self.wanted.load(SeqCst) && self.wanted.swap(false, SeqCst) {
+            releases.wake_reader();
+        }
+    }
 }
 
 /// The sender's memory as far as it is mapped.
@@ -98,6 +148,8 @@ pub(crate) struct Bounds {
     pub(crate) bytes: u64,
     /// Largest frame taken.
     pub(crate) max_frame_size: u64,
+    /// Bytes of copies that the pipeline may hold.
+    pub(crate) max_held: u64,
 }
 
 /// What is next.
@@ -158,6 +210,10 @@ impl Inlet {
                 self.pending = Some(read);
                 return Ok(Next::Nothing);
             };
+            if !self.has_room(&read) {
+                self.pending = Some(read);
+                return Ok(Next::Nothing);
+            }
             let release = self.hold(&read);
             let Some(item) = self.item(read, regions, release)? else { continue };
             return Ok(item);
@@ -167,8 +223,36 @@ impl Inlet {
     /// Announces a sleep until there is something; `None` if there is by now.
     pub(crate) fn wait(&self) -> Option<Sleep> {
         let sleep = self.reader.sleep();
-        // What waits for memory to be mapped is not woken by the sender.
-        sleep.unless(self.pending.is_none() && !self.reader.is_empty())
+        // What is pending waits for others than the sender.
+        sleep.unless(match &self.pending {
+            Some(read) => self.held.wanted.load(SeqCst) && self.has_room(read),
+            None => !self.reader.is_empty(),
+        })
+    }
+
+    /// Whether the pipeline may have one more frame: where it is, or else a copy.
+    fn has_room(&self, read: &Read) -> bool {
+        let len = read.spans.iter().fold(0_u64, |sum, span| sum.saturating_add(span.len));
+        let enough = || {
+            let copied = self.held.copied.load(SeqCst);
+            len == 0
+                || self.may_hold(1, len)
+                || copied == 0
+                || copied.saturating_add(len) <= self.bounds.max_held
+        };
+        if enough() {
+            return true;
+        }
+        self.held.wanted.store(true, SeqCst);
+        // It may have been let go of just now.
+        enough()
+    }
+
+    /// Whether the pipeline may hold so much more of the sender's memory. It may have three quarters of what may be in flight:
+    /// so the stream goes on with copies if it needs still more before it lets go of any (an encoder that looks ahead).
+    fn may_hold(&self, frames: u64, bytes: u64) -> bool {
+        self.held.frames.load(SeqCst) + frames <= self.bounds.frames / 4 * 3
+            && self.held.bytes.load(SeqCst).saturating_add(bytes) <= self.bounds.bytes / 4 * 3
     }
 
     /// The memory of the spans; `None` if some of it is not mapped yet.
@@ -192,8 +276,8 @@ impl Inlet {
     fn hold(&self, read: &Read) -> Option<Release> {
         let slot = read.slot?;
         let len = read.spans.iter().fold(0_u64, |sum, span| sum.saturating_add(span.len));
-        self.held.frames.fetch_add(1, Relaxed);
-        self.held.bytes.fetch_add(len, Relaxed);
+        self.held.frames.fetch_add(1, SeqCst);
+        self.held.bytes.fetch_add(len, SeqCst);
         Some(Release {
             slot,
             len,
@@ -225,31 +309,25 @@ impl Inlet {
                 }
                 let header = wire::decode_trailer(head, len)?;
                 let payload = match release {
-                    _ if regions.is_empty() => Payload::Copied(read.payload),
-                    Some(release) => self.payload(regions, release),
-                    None => copy(&regions),
+                    _ if regions.is_empty() => Payload::Copied(read.payload.into()),
+                    Some(release) if self.may_hold(0, 0) => {
+                        Payload::Mapped(Mapped { regions, release: Arc::new(release) })
+                    }
+                    _ => self.copy(&regions),
                 };
                 self.counters.passed(len);
-                self.counters.in_flight.set(self.held.frames.load(Relaxed));
+                self.counters.in_flight.set(self.held.frames.load(SeqCst));
                 let discontinuity = std::mem::take(&mut self.discontinuity);
                 Ok(Some(Next::Item(Incoming::Frame(ReceivedFrame { header, payload, discontinuity }))))
             }
         }
     }
 
-    /// The frame where it is. Unless the pipeline has most of what the sender may have in flight: then a copy, so that the
-    /// stream goes on, should the pipeline need still more before it lets go of anything (an encoder that looks ahead).
-    fn payload(&self, regions: Vec<Region>, release: Release) -> Payload {
-        let frames = self.held.frames.load(Relaxed);
-        let bytes = self.held.bytes.load(Relaxed);
-        if frames > self.bounds.frames / 4 * 3 || bytes > self.bounds.bytes / 4 * 3 {
-            return copy(&regions);
-        }
-        Payload::Mapped(Mapped { regions, release: Arc::new(release) })
+    fn copy(&self, regions: &[Region]) -> Payload {
+        let parts: Vec<_> = regions.iter().filter_map(Region::host_bytes).collect();
+        let bytes = parts.concat();
+        self.held.copied.fetch_add(bytes.len() as u64, SeqCst);
+        let counted = Some((Arc::clone(&self.held), Arc::clone(self.reader.releases())));
+        Payload::Copied(Copied { bytes, counted })
     }
-}
-
-fn copy(regions: &[Region]) -> Payload {
-    let parts: Vec<_> = regions.iter().filter_map(Region::host_bytes).collect();
-    Payload::Copied(parts.concat())
 }

@@ -31,6 +31,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 pub(crate) struct Receiving {
     shared: Arc<Shared>,
     max_frame_size: usize,
+    max_held: u64,
     /// What a sender may have in flight.
     limit: wire::Window,
     landing: Landing,
@@ -92,6 +93,7 @@ impl Receiving {
         Self {
             shared,
             max_frame_size: config.max_frame_size,
+            max_held: config.max_held,
             limit,
             landing,
             sender: None,
@@ -253,6 +255,7 @@ impl Receiving {
                     frames: window.frames.into(),
                     bytes: window.bytes,
                     max_frame_size: self.max_frame_size as u64,
+                    max_held: self.max_held,
                 };
                 let counters = Arc::clone(&sender.counters);
                 sender.ring = Some(Inlet::new(reader, sender.memories.clone(), bounds, counters));
@@ -366,7 +369,7 @@ impl Receiving {
             }
             let Some(slot) = slot else {
                 self.waiting.push_front((arrival, data));
-                if self.is_starved() {
+                if self.landing.may_grow(self.max_held) && self.is_starved() {
                     self.landing.grow();
                     links.notify(Notice::Log(format!(
                         "the pipeline holds all landing buffers and waits for more: there may be {} now; set \

@@ -267,6 +267,11 @@ impl Writer {
         Ok(())
     }
 
+    /// Frames written so far.
+    pub(crate) fn frames(&self) -> u64 {
+        self.frames
+    }
+
     /// Frames not yet taken, or taken and not yet released.
     pub(crate) fn in_flight(&self) -> u64 {
         (self.frames - self.taken).max((self.slots.len() - self.free.len()) as u64)
@@ -525,6 +530,11 @@ pub(crate) struct Releases {
 }
 
 impl Releases {
+    /// Wakes whoever reads, in this process.
+    pub(crate) fn wake_reader(&self) {
+        self.memory.wake(RECEIVER_ASLEEP);
+    }
+
     /// The memory of `slot` is the sender's again.
     pub(crate) fn release(&self, slot: u32) {
         {

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use nvdsucx_wire as wire;
 use nvdsucx_wire::message::Kind;
@@ -18,6 +19,8 @@ use crate::stats::PeerCounters;
 use crate::transport::Role;
 use crate::{Error, Frame, Interrupted, Notice, OnDisconnect, Outgoing, SenderConfig, Side};
 
+/// How often to look what was released, while the rings are in use. Who sends looks each time.
+const LOOK: Duration = Duration::from_millis(10);
 /// Rings of peers that have left, and still hold memory of ours, that are kept at the most.
 const MAX_ORPHANS: usize = 16;
 
@@ -35,6 +38,10 @@ pub(crate) struct Sending {
     last_memory: u32,
     random: RandomState,
     complained: bool,
+    /// Frames that went into rings, as of the last look.
+    frames_seen: u64,
+    /// The rings are in use: look what was released even if nobody sends.
+    looks_on: bool,
 }
 
 /// A connected peer.
@@ -94,6 +101,9 @@ impl Role for Sending {
             let _ = orphan.collect(&mut freed);
         }
         state.orphans.retain(Ring::is_held);
+        let frames = state.rings.iter().map(Ring::frames).sum();
+        let moved = std::mem::replace(&mut self.frames_seen, frames) != frames || !freed.is_empty();
+        self.looks_on = moved && state.rings.iter().any(Ring::is_held);
         self.batch.append(&mut state.queue);
         drop(state);
         drop(freed);
@@ -135,6 +145,11 @@ impl Role for Sending {
         }
         busy
     }
+
+    fn deadline(&self) -> Option<Instant> {
+        // Upstream may wait for a buffer of a pool that has no more, and sends nothing until then.
+        self.looks_on.then(|| Instant::now() + LOOK)
+    }
 }
 
 impl Sending {
@@ -150,6 +165,8 @@ impl Sending {
             last_memory: 0,
             random: RandomState::new(),
             complained: false,
+            frames_seen: 0,
+            looks_on: false,
         }
     }
 
@@ -219,8 +236,7 @@ impl Sending {
         match std::mem::replace(&mut peer.way, Way::Messages) {
             Way::Offered { writer, .. } if answer.mapped => {
                 if !token.is_some_and(|token| writer.is_answered(token)) {
-                    // It has mapped something else.
-                    return;
+                    return links.broke_protocol(id, "it says that it has mapped what it has not");
                 }
                 peer.way = Way::Mapped(writer);
                 for (memory, segment) in &self.memories {

@@ -144,6 +144,11 @@ impl Ring {
         self.late.is_empty() && self.writer.is_taken()
     }
 
+    /// Frames sent so far.
+    pub(crate) fn frames(&self) -> u64 {
+        self.writer.frames()
+    }
+
     /// The peer has memory of ours.
     pub(crate) fn is_held(&self) -> bool {
         self.writer.is_held()

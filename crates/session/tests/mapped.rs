@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use nvdsucx_session::wire::{FrameHeader, StreamEvent, stream_event::Event};
 use nvdsucx_session::{
-    Config, Frame, Incoming, Interrupted, Mapped, Notice, Outgoing, Payload, Publisher, Region, SenderConfig,
-    Side, Subscriber,
+    Config, Frame, Incoming, Interrupted, Mapped, Notice, Outgoing, Payload, Publisher, ReceiverConfig,
+    Region, SenderConfig, Side, Subscriber,
 };
 
 use common::{SOON, bytes, config, receiver_config, sender_config};
@@ -123,7 +123,9 @@ fn what_lies_elsewhere_is_copied_once_and_small_frames_go_through_the_ring() {
     assert_eq!(bytes(&payload), [vec![3; LEN], vec![4; LEN]].concat());
     send(&publisher, frame(2, vec![Region::from(vec![5; 64]), Region::from(vec![6; 1])]));
     let (pts, small) = next_frame(&receiver);
-    assert!(matches!(&small, Payload::Copied(bytes) if *bytes == [vec![5; 64], vec![6; 1]].concat()));
+    assert!(
+        matches!(&small, Payload::Copied(bytes) if *bytes.as_ref() == [vec![5; 64], vec![6; 1]].concat())
+    );
     assert_eq!(pts, 2);
 }
 
@@ -188,6 +190,33 @@ fn who_hoards_frames_gets_copies_and_never_stops_the_stream() {
         assert_eq!(*pts, n as u64);
         assert!(bytes(payload) == vec![n as u8; LEN], "frame {n} has changed");
     }
+}
+
+#[test]
+fn who_hoards_too_much_makes_the_sender_wait() {
+    let (publisher, _) = publish(SenderConfig { window_frames: 8, ..sender_config() });
+    let port = publisher.local_address().unwrap().port();
+    let config = ReceiverConfig { max_held: 10 * LEN as u64, ..receiver_config() };
+    let receiver = Subscriber::start(self::config(Side::Connect, port), config, |_| {}).unwrap();
+    wait_until_mapped(&publisher, 1);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 0..40 {
+                send(&publisher, frame(n, vec![Region::from(vec![n as u8; LEN])]));
+            }
+        });
+        let mut hoard: Vec<_> = (0..16).map(|_| next_frame(&receiver)).collect();
+        // Six are held where they are, so two more can be in flight.
+        wait_until("a full window", || publisher.stats().frames == 18);
+        // There is nothing more until something is let go of: it does not matter what.
+        let next = scope.spawn(|| next_frame(&receiver).0);
+        hoard.pop();
+        assert_eq!(next.join().unwrap(), 16);
+        hoard.clear();
+        for n in 17..40 {
+            assert_eq!(next_frame(&receiver).0, n);
+        }
+    });
 }
 
 #[test]

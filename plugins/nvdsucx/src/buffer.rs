@@ -1,32 +1,36 @@
 //! Buffers as they travel.
 
 use gst_video::prelude::*;
-use gst_video::{VideoBufferFlags, VideoInfo};
+use std::sync::Arc;
+
+use gst_video::VideoBufferFlags;
 use nvdsucx_session::wire::{self, FrameHeader, meta};
 use nvdsucx_session::{Frame, ReceivedFrame};
 
 use crate::event::{Malformed, clock_time};
 use crate::memory::system;
-use crate::video::{self, Layout};
+use crate::video::{self, Layout, Stream};
 
 /// Of memory management inside one process, and of none elsewhere.
 const LOCAL_FLAGS: gst::BufferFlags = gst::BufferFlags::TAG_MEMORY;
 
-/// `buffer` for the wire. `caps` are the stream's, if it is raw video.
+/// `buffer` for the wire. `stream` is what it is of, if that is raw video.
 ///
 /// Its memories are not copied, unless its layout cannot be described.
-pub(crate) fn to_frame(buffer: &gst::Buffer, caps: Option<&VideoInfo>) -> Result<Frame, Malformed> {
+pub(crate) fn to_frame(buffer: &gst::Buffer, stream: Option<&Stream>) -> Result<Frame, Malformed> {
     let mut header = header(buffer);
     let Some(layout) = video::to_wire(buffer) else {
         return Ok(Frame { header, regions: export(buffer)? });
     };
-    match (video::check(&layout, buffer.size(), caps), caps) {
+    match (video::check(&layout, buffer.size(), stream), stream) {
         (Ok(_), _) => {
             header.metas.push(wire::Meta { kind: Some(meta::Kind::Video(layout)) });
             Ok(Frame { header, regions: export(buffer)? })
         }
         // A layout with a short last row, say: the receiver would refuse it.
-        (Err(_), Some(caps)) => Ok(Frame { header, regions: export(&video::repack(buffer, caps)?)? }),
+        (Err(_), Some(stream)) => {
+            Ok(Frame { header, regions: export(&video::repack(buffer, &stream.info)?)? })
+        }
         // Left over on a buffer that is no raw video.
         (Err(_), None) => Ok(Frame { header, regions: export(buffer)? }),
     }
@@ -51,14 +55,14 @@ fn header(buffer: &gst::BufferRef) -> FrameHeader {
     }
 }
 
-/// The buffer that `frame` was, and its layout if it has one. `caps` are the stream's, if it is raw video.
+/// The buffer that `frame` was, and its layout if it has one. `stream` is what it is of, if that is raw video.
 pub(crate) fn from_frame(
     frame: ReceivedFrame,
-    caps: Option<&VideoInfo>,
-) -> Result<(gst::Buffer, Option<Layout>), Malformed> {
+    stream: Option<&Stream>,
+) -> Result<(gst::Buffer, Option<Arc<Layout>>), Malformed> {
     let ReceivedFrame { header, payload, discontinuity, .. } = frame;
     let memories = system::import(payload, &header.memories)?;
-    let (mut buffer, layout) = assemble(&header, memories, caps)?;
+    let (mut buffer, layout) = assemble(&header, memories, stream)?;
     if discontinuity {
         buffer.make_mut().set_flags(gst::BufferFlags::DISCONT);
     }
@@ -68,8 +72,8 @@ pub(crate) fn from_frame(
 fn assemble(
     header: &FrameHeader,
     memories: Vec<gst::Memory>,
-    caps: Option<&VideoInfo>,
-) -> Result<(gst::Buffer, Option<Layout>), Malformed> {
+    stream: Option<&Stream>,
+) -> Result<(gst::Buffer, Option<Arc<Layout>>), Malformed> {
     let mut buffer = gst::Buffer::new();
     let fresh = buffer.make_mut();
     for memory in memories {
@@ -82,7 +86,7 @@ fn assemble(
         if let Some(meta::Kind::Video(video)) = &meta.kind
             && layout.is_none()
         {
-            let checked = video::check(video, fresh.size(), caps)?;
+            let checked = video::check(video, fresh.size(), stream)?;
             checked.attach(fresh)?;
             layout = Some(checked);
         }
@@ -103,18 +107,18 @@ fn describe(buffer: &mut gst::BufferRef, header: &FrameHeader) {
 #[cfg(test)]
 mod tests {
     use gst::ClockTime;
-    use gst_video::{VideoFormat, VideoFrameFlags, VideoMeta};
+    use gst_video::{VideoFormat, VideoFrameFlags, VideoInfo, VideoMeta};
 
     use super::*;
 
-    fn i420() -> VideoInfo {
-        VideoInfo::builder(VideoFormat::I420, 16, 8).build().unwrap()
+    fn i420() -> Stream {
+        Stream::new(VideoInfo::builder(VideoFormat::I420, 16, 8).build().unwrap())
     }
 
     /// `frame` as the other side gets it.
-    fn arrive(frame: &Frame, caps: Option<&VideoInfo>) -> (gst::Buffer, Option<Layout>) {
+    fn arrive(frame: &Frame, stream: Option<&Stream>) -> (gst::Buffer, Option<Arc<Layout>>) {
         let memories = frame.regions.iter().map(|region| gst::Memory::from_mut_slice(vec![0; region.len()]));
-        assemble(&frame.header, memories.collect(), caps).unwrap()
+        assemble(&frame.header, memories.collect(), stream).unwrap()
     }
 
     #[test]
@@ -172,7 +176,7 @@ mod tests {
         )
         .unwrap();
         let (arrived, layout) = arrive(&to_frame(&buffer, Some(&i420())).unwrap(), Some(&i420()));
-        assert!(!layout.unwrap().is_standard(&i420()));
+        assert!(!layout.unwrap().is_standard(&i420().info));
         let meta = arrived.meta::<VideoMeta>().unwrap();
         assert_eq!((meta.format(), meta.width(), meta.height()), (VideoFormat::I420, 16, 8));
         assert_eq!((meta.offset(), meta.stride()), (&[0, 256, 384][..], &[32, 32, 32][..]));

@@ -29,6 +29,7 @@ const DEFAULT_MAX_SIZE_BUFFERS: u32 = 64;
 const DEFAULT_MAX_SIZE_BYTES: u64 = 128 << 20;
 const DEFAULT_LEAKY: Leaky = Leaky::No;
 const DEFAULT_MAX_BUFFER_SIZE: u64 = 1 << 30;
+const DEFAULT_MAX_HELD_BYTES: u64 = 1 << 30;
 const DEFAULT_CONNECT_TIMEOUT_MS: u32 = 10_000;
 const DEFAULT_PEER_TIMEOUT_MS: u32 = 10_000;
 
@@ -77,6 +78,7 @@ pub(crate) struct Settings {
     max_size_bytes: u64,
     leaky: Leaky,
     max_buffer_size: u64,
+    max_held_bytes: u64,
     connect_timeout_ms: u32,
     peer_timeout_ms: u32,
     on_disconnect: Disconnect,
@@ -103,6 +105,7 @@ impl Settings {
             max_size_bytes: DEFAULT_MAX_SIZE_BYTES,
             leaky: DEFAULT_LEAKY,
             max_buffer_size: DEFAULT_MAX_BUFFER_SIZE,
+            max_held_bytes: DEFAULT_MAX_HELD_BYTES,
             connect_timeout_ms: DEFAULT_CONNECT_TIMEOUT_MS,
             peer_timeout_ms: DEFAULT_PEER_TIMEOUT_MS,
             on_disconnect: role.default_on_disconnect(),
@@ -129,6 +132,7 @@ impl Settings {
             "max-size-bytes" => self.max_size_bytes = taken(value),
             "leaky" => self.leaky = taken(value),
             "max-buffer-size" => self.max_buffer_size = taken(value),
+            "max-held-bytes" => self.max_held_bytes = taken(value),
             "connect-timeout" => self.connect_timeout_ms = taken(value),
             "peer-timeout" => self.peer_timeout_ms = taken(value),
             "on-disconnect" => self.on_disconnect = taken(value),
@@ -156,6 +160,7 @@ impl Settings {
             "max-size-bytes" => self.max_size_bytes.to_value(),
             "leaky" => self.leaky.to_value(),
             "max-buffer-size" => self.max_buffer_size.to_value(),
+            "max-held-bytes" => self.max_held_bytes.to_value(),
             "connect-timeout" => self.connect_timeout_ms.to_value(),
             "peer-timeout" => self.peer_timeout_ms.to_value(),
             "on-disconnect" => self.on_disconnect.to_value(),
@@ -204,6 +209,7 @@ impl Settings {
             buffers: usize::try_from(self.num_nvbuf).unwrap_or_default(),
             initial_size,
             max_frame_size: usize::try_from(self.max_buffer_size).unwrap_or(usize::MAX),
+            max_held: self.max_held_bytes,
         }
     }
 }
@@ -377,6 +383,11 @@ fn sources() -> Vec<glib::ParamSpec> {
             .nick("Largest buffer")
             .blurb("Bytes of the largest buffer taken; a larger one is an error")
             .default_value(DEFAULT_MAX_BUFFER_SIZE)
+            .build(),
+        glib::ParamSpecUInt64::builder("max-held-bytes")
+            .nick("Most bytes held")
+            .blurb("Bytes of memory here that downstream may hold buffers in before the sender has to wait")
+            .default_value(DEFAULT_MAX_HELD_BYTES)
             .build(),
     ]
 }

@@ -1,5 +1,7 @@
 //! The layout of video frames.
 
+use std::sync::{Arc, Mutex};
+
 use gst_video::{VideoFormat, VideoFormatInfo, VideoFrameFlags, VideoInfo, VideoInterlaceMode, VideoMeta};
 use nvdsucx_session::wire;
 
@@ -17,6 +19,37 @@ pub(crate) struct Layout {
     height: u32,
     offsets: Vec<usize>,
     strides: Vec<i32>,
+}
+
+/// A stream of raw video, and the layout that its frames had last: most have the same.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    /// As the caps have it.
+    pub(crate) info: VideoInfo,
+    last: Mutex<Option<(wire::VideoMeta, usize, Arc<Layout>)>>,
+}
+
+impl Stream {
+    pub(crate) fn new(info: VideoInfo) -> Self {
+        Self { info, last: Mutex::new(None) }
+    }
+
+    /// The stream that `caps` describe, if it is raw video.
+    pub(crate) fn of(caps: &gst::CapsRef) -> Option<Arc<Self>> {
+        format_of(caps).map(|info| Arc::new(Self::new(info)))
+    }
+
+    fn check(&self, meta: &wire::VideoMeta, size: usize) -> Result<Arc<Layout>, Malformed> {
+        let mut last = self.last.lock().unwrap();
+        if let Some((known, length, layout)) = &*last
+            && (known, *length) == (meta, size)
+        {
+            return Ok(Arc::clone(layout));
+        }
+        let layout = Arc::new(check_with(meta, size, Some(&self.info))?);
+        *last = Some((meta.clone(), size, Arc::clone(&layout)));
+        Ok(layout)
+    }
 }
 
 /// The format of a stream of raw video; `None` for other streams.
@@ -40,13 +73,20 @@ pub(crate) fn to_wire(buffer: &gst::BufferRef) -> Option<wire::VideoMeta> {
 
 /// The layout that `meta` describes, if a frame of `size` bytes can have it.
 ///
-/// Elements trust the layout and the caps, and read or write all rows of either. So the layout must cover the `caps`,
-/// where there are such, and stay within the frame.
+/// Elements trust the layout and the caps, and read or write all rows of either. So the layout must cover the caps of the
+/// stream, if it is raw video, and stay within the frame.
 pub(crate) fn check(
     meta: &wire::VideoMeta,
     size: usize,
-    caps: Option<&VideoInfo>,
-) -> Result<Layout, Malformed> {
+    stream: Option<&Stream>,
+) -> Result<Arc<Layout>, Malformed> {
+    match stream {
+        Some(stream) => stream.check(meta, size),
+        None => check_with(meta, size, None).map(Arc::new),
+    }
+}
+
+fn check_with(meta: &wire::VideoMeta, size: usize, caps: Option<&VideoInfo>) -> Result<Layout, Malformed> {
     let bad = |what: String| Malformed(format!("a video frame with {what}"));
     if meta.format.contains('\0') {
         return Err(bad("a zero byte in the name of its format".to_owned()));
@@ -202,7 +242,7 @@ mod tests {
         for format in VideoFormat::iter_raw() {
             for (width, height) in [(1, 1), (17, 9), (640, 480)] {
                 let Ok(info) = VideoInfo::builder(format, width, height).build() else { continue };
-                let layout = check(&standard(&info), info.size(), Some(&info));
+                let layout = check_with(&standard(&info), info.size(), Some(&info));
                 assert!(layout.is_ok_and(|layout| layout.is_standard(&info)), "{format} {width}x{height}");
             }
         }
@@ -213,7 +253,7 @@ mod tests {
         gst::init().unwrap();
         for format in VideoFormat::iter_raw() {
             let info = info(format, 640, 480);
-            assert!(check(&standard(&info), info.size() / 2, None).is_err(), "{format}");
+            assert!(check_with(&standard(&info), info.size() / 2, None).is_err(), "{format}");
         }
     }
 
@@ -230,9 +270,9 @@ mod tests {
             wire::VideoMeta { width: 65, ..good.clone() },
             wire::VideoMeta { width: u32::MAX, height: u32::MAX, ..good.clone() },
         ];
-        assert!(check(&good, info.size(), None).is_ok());
+        assert!(check_with(&good, info.size(), None).is_ok());
         for meta in bad {
-            assert!(check(&meta, info.size(), None).is_err(), "{meta:?}");
+            assert!(check_with(&meta, info.size(), None).is_err(), "{meta:?}");
         }
     }
 
@@ -253,7 +293,7 @@ mod tests {
             wire::VideoMeta { strides: vec![-64, 64], ..good.clone() },
         ];
         for meta in bad {
-            assert!(check(&meta, 1 << 20, None).is_err(), "{meta:?}");
+            assert!(check_with(&meta, 1 << 20, None).is_err(), "{meta:?}");
         }
     }
 
@@ -261,9 +301,9 @@ mod tests {
     fn refuses_a_layout_that_covers_less_than_the_caps() {
         let caps = info(VideoFormat::Nv12, 64, 32);
         let size = 1 << 20;
-        assert!(check(&standard(&info(VideoFormat::Nv12, 80, 32)), size, Some(&caps)).is_ok());
-        assert!(check(&standard(&info(VideoFormat::Nv12, 64, 30)), size, Some(&caps)).is_err());
-        assert!(check(&standard(&info(VideoFormat::Nv21, 64, 32)), size, Some(&caps)).is_err());
+        assert!(check_with(&standard(&info(VideoFormat::Nv12, 80, 32)), size, Some(&caps)).is_ok());
+        assert!(check_with(&standard(&info(VideoFormat::Nv12, 64, 30)), size, Some(&caps)).is_err());
+        assert!(check_with(&standard(&info(VideoFormat::Nv21, 64, 32)), size, Some(&caps)).is_err());
     }
 
     #[test]
@@ -273,7 +313,7 @@ mod tests {
         let fresh = buffer.make_mut();
         fresh.set_pts(gst::ClockTime::SECOND);
         let meta = wire::VideoMeta { strides: vec![8], offsets: vec![0], ..standard(&caps) };
-        check(&meta, 16, Some(&caps)).unwrap().attach(fresh).unwrap();
+        check_with(&meta, 16, Some(&caps)).unwrap().attach(fresh).unwrap();
         let copy = repack(&buffer, &caps).unwrap();
         assert_eq!(copy.map_readable().unwrap().as_slice(), b"abcdefgh");
         assert_eq!(copy.pts(), Some(gst::ClockTime::SECOND));

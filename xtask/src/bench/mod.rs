@@ -1,80 +1,66 @@
-//! Measures our elements beside other transports, in one run.
+//! Measures our elements beside other ways to carry buffers between two processes, in one run.
 
+mod machine;
 mod perftest;
 mod pipelines;
 mod plan;
 mod process;
 mod report;
+mod sample;
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
 
 use crate::Outcome;
 use crate::setup::{self, For};
 use crate::shell::{self, Workspace};
-use plan::{Kind, TRANSPORTS, Transport, WORKLOADS, Workload};
-use report::{Machine, Results};
+use machine::{Inventory, Machine};
+use pipelines::Sides;
+use plan::{Case, Group, Kind, Transport};
+use report::Report;
+use sample::{Results, Runs};
 
 /// What the user asked for.
 pub(crate) struct Options {
+    /// A selection if not given.
+    pub(crate) workloads: Vec<String>,
+    /// All workloads, not the selection.
+    pub(crate) all: bool,
+    /// Every byte is written and read.
+    pub(crate) touch: bool,
     /// All of them if not given.
-    pub(crate) workload: Option<String>,
+    pub(crate) transports: Vec<String>,
     pub(crate) reps: usize,
     /// Measured, in each run.
     pub(crate) seconds: u32,
+    pub(crate) html: Option<PathBuf>,
     pub(crate) json: Option<PathBuf>,
     pub(crate) offline: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { workload: None, reps: 3, seconds: 2, json: None, offline: false }
+        Self {
+            workloads: Vec::new(),
+            all: false,
+            touch: false,
+            transports: Vec::new(),
+            reps: 3,
+            seconds: 1,
+            html: None,
+            json: None,
+            offline: false,
+        }
     }
-}
-
-/// What one run of one transport measured.
-#[derive(Clone, Debug)]
-pub(crate) struct Sample {
-    /// Which repetition, from 0.
-    rep: usize,
-    frames_per_second: f64,
-    /// Milliseconds a frame.
-    sender_cpu_ms: f64,
-    receiver_cpu_ms: f64,
-    /// Not of a program that measures rates only.
-    latency: Option<Latency>,
-    /// The share of the machine's time that others used meanwhile, in percent.
-    noise: f64,
-    versions: Versions,
-}
-
-/// In microseconds.
-#[derive(Clone, Copy, Debug)]
-struct Latency {
-    p50: f64,
-    p99: f64,
-    max: f64,
-}
-
-/// What a run tells of itself; empty what it does not.
-#[derive(Clone, Debug, Default)]
-struct Versions {
-    gstreamer: String,
-    ucx: String,
-    lanes: String,
 }
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<Outcome> {
     ensure!(options.reps > 0, "--reps must not be 0");
     ensure!((1..=600).contains(&options.seconds), "--seconds must be from 1 to 600");
-    let workloads: Vec<_> = match &options.workload {
-        None => WORKLOADS.iter().collect(),
-        Some(name) => vec![WORKLOADS.iter().find(|workload| workload.name == name).with_context(|| {
-            let names: Vec<_> = WORKLOADS.iter().map(|workload| workload.name).collect();
-            format!("there is no workload `{name}`, only {}", names.join(", "))
-        })?],
-    };
+    let cases = Case::select(&options.workloads, options.all, options.touch)?;
+    let wanted = Transport::select(&options.transports)?;
     setup::ensure(&[For::Building, For::Running], options.offline)?;
     let mut build = workspace.cargo();
     build.args(["build", "--release", "-p", "gst-plugin-nvdsucx", "-p", "nvdsucx-bench"]);
@@ -83,56 +69,92 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<Ou
     }
     shell::run(&mut build)?;
 
-    let sides = pipelines::Sides {
+    let sides = Sides {
         program: workspace.target.join("release/bench-side"),
-        environment: workspace.gstreamer_environment("release")?,
+        environment: environment(workspace)?,
         seconds: options.seconds,
     };
-    let machine = Machine::look();
-    let mut all = Vec::new();
-    for workload in workloads {
-        let results = measure(&sides, workload, options.reps)?;
-        all.push(Results { workload, samples: results });
+    let inventory = Inventory(sides.look(&Inventory::names())?);
+    let (mut transports, mut skipped) = (Vec::new(), Vec::new());
+    for transport in wanted {
+        match inventory.lacks(transport) {
+            None => transports.push(transport),
+            Some(reason) => {
+                eprintln!("skipped {}: {reason}", transport.name);
+                skipped.push((transport.name, reason));
+            }
+        }
     }
-    println!("{}", report::markdown(&machine, &all, options));
-    if let Some(path) = &options.json {
-        let json = report::json(&machine, &all, options);
-        std::fs::write(path, json).with_context(|| format!("cannot write {}", path.display()))?;
+    let results: Vec<_> =
+        cases.into_iter().map(|case| measure(&sides, case, &transports, options.reps)).collect();
+
+    let samples = || results.iter().flat_map(|results| &results.runs).flat_map(|runs| &runs.samples);
+    let ucx = samples().map(|sample| sample.ucx.as_str()).find(|ucx| !ucx.is_empty());
+    let machine = Machine::look(&inventory, ucx);
+    let report = Report { machine, reps: options.reps, seconds: options.seconds, results, skipped };
+    println!("{}", report::markdown(&report));
+    save(options.html.as_deref(), || report::html(&report))?;
+    save(options.json.as_deref(), || report::json(&report))?;
+    let runs = || report.results.iter().flat_map(|results| &results.runs);
+    ensure!(runs().any(|runs| !runs.samples.is_empty()), "nothing was measured");
+    if let Some(runs) = runs().find(|runs| runs.failure.is_some() && runs.transport.group != Group::Peer) {
+        bail!("{} failed: {}", runs.transport.name, runs.failure.as_deref().unwrap_or_default());
     }
     Ok(Outcome::Done)
 }
 
-/// Each repetition runs every transport once, in another order, so that what else the machine does hits all of them.
-fn measure(
-    sides: &pipelines::Sides,
-    workload: &Workload,
-    reps: usize,
-) -> anyhow::Result<Vec<(&'static Transport, Vec<Sample>)>> {
-    let transports = TRANSPORTS.iter().filter(|transport| transport.carries(workload));
-    let mut results: Vec<(&Transport, Vec<Sample>)> =
-        transports.map(|transport| (transport, Vec::new())).collect();
-    let count = results.len();
+/// GStreamer finds our plugin, and what the user's own `GST_PLUGIN_PATH` has.
+fn environment(workspace: &Workspace) -> anyhow::Result<Vec<(&'static str, OsString)>> {
+    const PLUGINS: &str = "GST_PLUGIN_PATH";
+    let of_user = std::env::var_os(PLUGINS).unwrap_or_default();
+    let settings = workspace.gstreamer_environment("release")?.into_iter().map(|(name, value)| {
+        if name != PLUGINS {
+            return Ok((name, value.into_os_string()));
+        }
+        let paths = std::iter::once(value).chain(std::env::split_paths(&of_user));
+        let paths = paths.filter(|path| !path.as_os_str().is_empty());
+        Ok((name, std::env::join_paths(paths).context(PLUGINS)?))
+    });
+    settings.collect()
+}
+
+fn save(path: Option<&Path>, text: impl Fn() -> String) -> anyhow::Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    std::fs::write(path, text()).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Each repetition runs every transport once, in another order, so that what else the machine does hits all of them. A
+/// transport that fails is left out from then on.
+fn measure(sides: &Sides, case: Case, transports: &[&'static Transport], reps: usize) -> Results {
+    let carrying = transports.iter().filter(|transport| transport.carries(case));
+    let mut all: Vec<_> =
+        carrying.map(|transport| Runs { transport, samples: Vec::new(), failure: None }).collect();
+    let count = all.len();
     for rep in 0..reps {
         for position in 0..count {
-            let (transport, samples) = &mut results[(rep + position) % count];
+            let runs = &mut all[(rep + position) % count];
+            if runs.failure.is_some() {
+                continue;
+            }
+            let transport = runs.transport;
             let measured = match &transport.kind {
-                Kind::Pipelines { .. } => sides.measure(workload, transport, rep),
-                Kind::Perftest => perftest::measure(workload, transport, rep, sides.seconds),
+                Kind::Alone => sides.measure_alone(case, rep),
+                Kind::Pipelines(pipelines) => sides.measure(case, transport, pipelines, rep),
+                Kind::Perftest => perftest::measure(case.workload, transport, rep, sides.seconds),
             };
-            let sample = measured.with_context(|| format!("{} with {}", transport.name, workload.name))?;
-            eprintln!(
-                "{} {}/{reps} {:<14} {:>9.0} frames/s, {:.0} % noise",
-                workload.name,
-                rep + 1,
-                transport.name,
-                sample.frames_per_second,
-                sample.noise
-            );
-            samples.push(sample);
+            let progress = format!("{} {}/{reps} {:<16}", case.name(), rep + 1, transport.name);
+            match measured {
+                Ok(sample) => {
+                    let (rate, noise) = (sample.frames_per_second, sample.noise);
+                    eprintln!("{progress} {rate:>9.0} frames/s, {noise:.0} % noise");
+                    runs.samples.push(sample);
+                }
+                Err(error) => {
+                    eprintln!("{progress} failed: {error:#}");
+                    runs.failure = Some(format!("{error:#}"));
+                }
+            }
         }
     }
-    if results.is_empty() {
-        bail!("no transport carries {}", workload.name);
-    }
-    Ok(results)
+    Results { case, runs: all }
 }

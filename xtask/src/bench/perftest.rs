@@ -9,7 +9,7 @@ use anyhow::{Context as _, ensure};
 use super::pipelines::WARM_UP;
 use super::plan::{Transport, Workload};
 use super::process::{Ended, Process, Watch};
-use super::{Sample, Versions};
+use super::sample::{Sample, Side};
 
 const STARTS_WITHIN: Duration = Duration::from_secs(20);
 const ENDS_WITHIN: Duration = Duration::from_secs(60);
@@ -38,16 +38,22 @@ pub(super) fn measure(
     let run = run(workload, transport, messages, warm_up, seconds)?;
     // It shows no CPU times, so this is of its whole life, warm-up and start included.
     #[expect(clippy::cast_precision_loss, reason = "far fewer than 2⁵² messages")]
-    let milliseconds = |ended: &Ended| 1e3 * ended.cpu / (messages + warm_up) as f64;
+    let side = |ended: &Ended| {
+        let cpu_ms = 1e3 * ended.cpu / (messages + warm_up) as f64;
+        Side { cpu_ms, peak_kib: None, pss_kib: None }
+    };
     let (ucx, lanes) = identity(&run.client.lines);
     Ok(Sample {
         rep,
         frames_per_second: run.rate,
-        sender_cpu_ms: milliseconds(&run.client),
-        receiver_cpu_ms: milliseconds(&run.server),
+        sender: side(&run.client),
+        receiver: Some(side(&run.server)),
         latency: None,
+        latencies: Vec::new(),
         noise: run.noise,
-        versions: Versions { gstreamer: String::new(), ucx, lanes },
+        ucx,
+        lanes,
+        way: String::new(),
     })
 }
 
@@ -77,7 +83,7 @@ fn run(
     client.args(["-n", &messages.to_string(), "-w", &warm_up.to_string()]);
     let client = Process::start("ucx_perftest client", &mut client)?;
     let deadline = Instant::now() + Duration::from_secs_f64(WARM_UP + f64::from(seconds)) + ENDS_WITHIN;
-    let (client, server) = (client.finish(deadline)?, server.finish(deadline)?);
+    let [client, server] = Process::finish([client, server], deadline)?;
     let noise = watch.noise(client.cpu + server.cpu)?;
     let rate =
         client.lines.iter().rev().find_map(|line| overall_rate(line)).with_context(|| {

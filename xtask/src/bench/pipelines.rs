@@ -1,15 +1,18 @@
-//! One run of two pipelines in two processes.
+//! One run of two pipelines in two processes, or of one that has both ends.
 
 use std::fs::File;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 
-use super::plan::{BUF_TYPE, Kind, PORT, Transport, Workload};
-use super::process::{Process, Watch};
-use super::{Latency, Sample, Versions};
+use super::plan::{Case, Memory, Pipelines, Role, Transport, Workload};
+use super::process::{Ended, Process, Watch};
+use super::sample::{Latency, Sample, Side};
 use crate::side::Line;
 
 /// Not measured: connections, caches and windows settle.
@@ -20,84 +23,170 @@ const ENDS_WITHIN: Duration = Duration::from_secs(25);
 /// For the page that both processes map: memory, so that no disk disturbs.
 const SHARED_MEMORY: &str = "/dev/shm";
 const PAGE_BYTES: u64 = 4096;
+/// An area of shared memory holds a window of buffers, and so many more: those that elements on the way still have.
+const SPARE_BUFFERS: u64 = 6;
+/// What a buffer in such an area needs beyond its bytes, at most: a page to align them.
+const BUFFER_OVERHEAD: u64 = 8192;
 
-/// How the two sides are run.
+/// How the sides are run.
 pub(super) struct Sides {
     pub(super) program: PathBuf,
-    pub(super) environment: [(&'static str, PathBuf); 2],
+    pub(super) environment: Vec<(&'static str, std::ffi::OsString)>,
     pub(super) seconds: u32,
 }
 
 impl Sides {
+    /// One run through a transport.
     pub(super) fn measure(
         &self,
-        workload: &Workload,
+        case: Case,
         transport: &Transport,
+        pipelines: &Pipelines,
         rep: usize,
     ) -> anyhow::Result<Sample> {
-        let Kind::Pipelines { send, receive } = transport.kind else {
-            unreachable!("only pipelines have sides")
-        };
         let watch = Watch::start()?;
         let page = control_page()?;
+        let place = Place::new()?;
+        let (at_sender, at_receiver) = UnixStream::pair()?;
+        let workload = case.workload;
 
-        let mut command = self.command(transport, "send", &page)?;
+        let sender = |port: &str| {
+            let mut command = self.command(Some(transport), "send", &page)?;
+            self.describe(&mut command, case);
+            if pipelines.memory == Memory::Own {
+                command.arg("--own-memory");
+            }
+            command.arg(place.fill(pipelines.send, workload, port, &at_sender));
+            start("sender", &mut command, &at_sender)
+        };
+        let receiver = |port: &str| {
+            let mut command = self.command(Some(transport), "receive", &page)?;
+            if case.touch {
+                command.arg("--touch");
+            }
+            if pipelines.slave {
+                command.arg("--slave");
+            }
+            command.arg(place.fill(pipelines.receive, workload, port, &at_receiver));
+            start("receiver", &mut command, &at_receiver)
+        };
+        let (sender, receiver) = match pipelines.first {
+            Role::Send => {
+                let mut sender = sender("")?;
+                let port = port_of(&mut sender)?;
+                (sender, receiver(&port)?)
+            }
+            Role::Receive => {
+                let mut receiver = receiver("")?;
+                let port = port_of(&mut receiver)?;
+                (sender(&port)?, receiver)
+            }
+        };
+        // Only theirs are left, so that the end of one is noticed by the other.
+        drop((at_sender, at_receiver));
+        let [sender, receiver] = Process::finish([sender, receiver], self.deadline())?;
+        let noise = watch.noise(sender.cpu + receiver.cpu)?;
+        sample(rep, &sender, &receiver, noise)
+    }
+
+    /// One run of source and sink in one process.
+    pub(super) fn measure_alone(&self, case: Case, rep: usize) -> anyhow::Result<Sample> {
+        let watch = Watch::start()?;
+        let mut command = self.command(None, "alone", &control_page()?)?;
+        self.describe(&mut command, case);
+        let [ended] = Process::finish([Process::start("ceiling", &mut command)?], self.deadline())?;
+        let noise = watch.noise(ended.cpu)?;
+        Ok(Sample { receiver: None, ..sample(rep, &ended, &ended, noise)? })
+    }
+
+    /// What is there of `names` (`element`, `element:property`): a line for each, and one for GStreamer's release.
+    pub(super) fn look(&self, names: &[&str]) -> anyhow::Result<Vec<Line>> {
+        let mut command = Command::new(&self.program);
+        command.arg("look").args(names).stdin(Stdio::null());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        let [ended] = Process::finish([Process::start("look at GStreamer", &mut command)?], self.deadline())?;
+        Ok(ended.lines.iter().map(|line| Line::parse(line)).collect())
+    }
+
+    fn command(&self, transport: Option<&Transport>, role: &str, page: &File) -> anyhow::Result<Command> {
+        let mut command = Command::new(&self.program);
+        command.arg(role).stdin(Stdio::from(page.try_clone()?));
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        if let Some(transport) = transport {
+            transport.choose_ucx_transports(&mut command);
+        }
+        Ok(command)
+    }
+
+    /// What the source sends.
+    fn describe(&self, command: &mut Command, case: Case) {
+        let workload = case.workload;
         command.args(["--caps", workload.caps]);
         command.args(["--bytes", &workload.bytes.to_string(), "--window", &workload.window.to_string()]);
         command.args(["--seconds", &self.seconds.to_string(), "--warm-up", &WARM_UP.to_string()]);
         if let Some(fps) = workload.fps {
             command.args(["--fps", &fps.to_string()]);
         }
-        command.arg(send.replace(BUF_TYPE, workload.buf_type));
-        let mut sender = Process::start("sender", &mut command)?;
-        let listening = |line: &str| Some(Line::parse(line)).filter(|line| line.word == "listening");
-        let listening = sender.wait_for(Instant::now() + STARTS_WITHIN, listening)?;
-        let port = listening.text("port").context("the sender does not tell its port")?;
-
-        let mut command = self.command(transport, "receive", &page)?;
-        command.arg(receive.replace(PORT, port).replace(BUF_TYPE, workload.buf_type));
-        let receiver = Process::start("receiver", &mut command)?;
-        let deadline =
-            Instant::now() + Duration::from_secs_f64(WARM_UP + f64::from(self.seconds)) + ENDS_WITHIN;
-        let (receiver, sender) = (receiver.finish(deadline)?, sender.finish(deadline)?);
-        let noise = watch.noise(sender.cpu + receiver.cpu)?;
-
-        let (sent, received) = (Lines(&sender.lines), Lines(&receiver.lines));
-        let frames = received.number("done", "frames")?;
-        ensure!(
-            frames == sent.number("done", "frames")?,
-            "{} frames were sent, but {frames} received",
-            sent.number("done", "frames")?
-        );
-        let milliseconds =
-            |side: &Lines<'_>| side.number("done", "cpu").map(|seconds| 1e3 * seconds / frames);
-        let received_number = |key| received.number("done", key);
-        Ok(Sample {
-            rep,
-            // The first frame begins the interval.
-            frames_per_second: (frames - 1.0) / received_number("seconds")?,
-            sender_cpu_ms: milliseconds(&sent)?,
-            receiver_cpu_ms: milliseconds(&received)?,
-            latency: Some(Latency {
-                p50: received_number("p50")?,
-                p99: received_number("p99")?,
-                max: received_number("max")?,
-            }),
-            noise,
-            versions: Versions {
-                gstreamer: listening.text("gstreamer").unwrap_or_default().to_owned(),
-                ucx: received.text("connected", "ucx"),
-                lanes: received.text("connected", "lanes"),
-            },
-        })
+        if case.touch {
+            command.arg("--touch");
+        }
     }
 
-    fn command(&self, transport: &Transport, role: &str, page: &File) -> anyhow::Result<Command> {
-        let mut command = Command::new(&self.program);
-        command.arg(role).stdin(Stdio::from(page.try_clone()?));
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        transport.choose_ucx_transports(&mut command);
-        Ok(command)
+    fn deadline(&self) -> Instant {
+        Instant::now() + Duration::from_secs_f64(WARM_UP + f64::from(self.seconds)) + ENDS_WITHIN
+    }
+}
+
+/// Starts a side, which inherits `socket`.
+fn start(label: &'static str, command: &mut Command, socket: &UnixStream) -> anyhow::Result<Process> {
+    use rustix::io::{FdFlags, fcntl_setfd};
+
+    fcntl_setfd(socket, FdFlags::empty())?;
+    let started = Process::start(label, command);
+    fcntl_setfd(socket, FdFlags::CLOEXEC)?;
+    started
+}
+
+/// Waits until the side that is connected to is ready; its port, if it has one.
+fn port_of(process: &mut Process) -> anyhow::Result<String> {
+    let listening = |line: &str| Some(Line::parse(line)).filter(|line| line.word == "listening");
+    let listening = process.wait_for(Instant::now() + STARTS_WITHIN, listening)?;
+    Ok(listening.text("port").unwrap_or_default().to_owned())
+}
+
+/// A name that nobody else uses, and a folder of that name. It is gone when dropped.
+struct Place {
+    name: String,
+    folder: PathBuf,
+}
+
+impl Place {
+    fn new() -> anyhow::Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("nvdsucx-bench-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let folder = std::env::temp_dir().join(&name);
+        std::fs::create_dir(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        Ok(Self { name, folder })
+    }
+
+    fn fill(&self, pipeline: &str, workload: &Workload, port: &str, socket: &UnixStream) -> String {
+        let buffers = u64::from(workload.window) + SPARE_BUFFERS;
+        let shared = buffers * (u64::from(workload.bytes) + BUFFER_OVERHEAD);
+        pipeline
+            .replace("{port}", port)
+            .replace("{buf-type}", workload.buf_type)
+            .replace("{caps}", workload.caps)
+            .replace("{socket}", &self.folder.join("socket").display().to_string())
+            .replace("{shm-bytes}", &shared.to_string())
+            .replace("{service}", &self.name)
+            .replace("{fd}", &socket.as_raw_fd().to_string())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // What is left of it in the folder for temporary files harms nobody.
+        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -112,21 +201,112 @@ fn control_page() -> anyhow::Result<File> {
     Ok(file)
 }
 
-/// What a side said.
-struct Lines<'a>(&'a [String]);
+/// What the two sides reported.
+fn sample(rep: usize, sender: &Ended, receiver: &Ended, noise: f64) -> anyhow::Result<Sample> {
+    let (sent, received) = (Report::find(sender, "sent")?, Report::find(receiver, "received")?);
+    let frames = received.number("frames")?;
+    let sent_frames = sent.number("frames")?;
+    ensure!(frames == sent_frames, "{sent_frames} frames were sent, but {frames} received");
+    let side = |report: &Report| {
+        anyhow::Ok(Side {
+            cpu_ms: 1e3 * report.number("cpu")? / frames,
+            peak_kib: Some(report.number("peak")?),
+            pss_kib: Some(report.number("pss")?),
+        })
+    };
+    let buckets = Report::find(receiver, "latencies")?;
+    let buckets = buckets.0.text("buckets").unwrap_or_default();
+    let connected = Report::find(receiver, "connected").ok();
+    let text = |key| connected.as_ref().and_then(|report| report.0.text(key)).unwrap_or_default().to_owned();
+    Ok(Sample {
+        rep,
+        // The first frame begins the interval.
+        frames_per_second: (frames - 1.0) / received.number("seconds")?,
+        sender: side(&sent)?,
+        receiver: Some(side(&received)?),
+        latency: Some(Latency {
+            p50: received.number("p50")?,
+            p99: received.number("p99")?,
+            max: received.number("max")?,
+        }),
+        latencies: parse_buckets(buckets).with_context(|| format!("latencies not understood: {buckets}"))?,
+        noise,
+        ucx: text("ucx"),
+        lanes: text("lanes"),
+        way: text("path"),
+    })
+}
 
-impl Lines<'_> {
-    fn find(&self, word: &str) -> Option<Line> {
-        self.0.iter().map(|line| Line::parse(line)).find(|line| line.word == word)
+/// A line that a side said.
+struct Report(Line);
+
+impl Report {
+    fn find(side: &Ended, word: &str) -> anyhow::Result<Self> {
+        let line = side.lines.iter().map(|line| Line::parse(line)).find(|line| line.word == word);
+        line.map(Self)
+            .with_context(|| format!("a side does not report `{word} …`: {}", side.lines.join("; ")))
     }
 
-    fn number(&self, word: &str, key: &str) -> anyhow::Result<f64> {
-        let number = self.find(word).and_then(|line| line.number(key));
-        number.with_context(|| format!("a side does not report `{word} {key}=…`: {}", self.0.join("; ")))
+    fn number(&self, key: &str) -> anyhow::Result<f64> {
+        self.0.number(key).with_context(|| format!("a side reports `{} …` without {key}", self.0.word))
+    }
+}
+
+/// `nanoseconds:frames,…`
+fn parse_buckets(text: &str) -> Option<Vec<(u64, u64)>> {
+    let pair = |pair: &str| {
+        let (nanoseconds, frames) = pair.split_once(':')?;
+        Some((nanoseconds.parse().ok()?, frames.parse().ok()?))
+    };
+    text.split(',').map(pair).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(lines: &[&str]) -> Ended {
+        Ended { lines: lines.iter().map(|line| (*line).to_owned()).collect(), cpu: 1.0 }
     }
 
-    /// Empty if it was not said.
-    fn text(&self, word: &str, key: &str) -> String {
-        self.find(word).and_then(|line| line.text(key).map(str::to_owned)).unwrap_or_default()
+    const SENT: &str = "sent frames=101 cpu=0.202 peak=4096 pss=2048";
+    const RECEIVED: &str =
+        "received frames=101 cpu=0.101 seconds=2.0 p50=10.5 p99=20.5 max=30.5 peak=3072 pss=1024";
+    const LATENCIES: &str = "latencies buckets=10500:100,30500:1";
+
+    #[test]
+    fn what_the_sides_report_is_understood() {
+        let receiver = ended(&["connected ucx=1.13.1 lanes=tcp/lo path=mapped", RECEIVED, LATENCIES]);
+        let sample = sample(3, &ended(&["listening port=7", SENT]), &receiver, 1.0).unwrap();
+        assert_eq!((sample.rep, sample.frames_per_second), (3, 50.0));
+        assert_eq!(
+            (sample.ucx.as_str(), sample.lanes.as_str(), sample.path()),
+            ("1.13.1", "tcp/lo", "mapped")
+        );
+        assert!((sample.sender.cpu_ms - 2.0).abs() < 1e-9);
+        assert_eq!(sample.receiver.and_then(|side| side.pss_kib), Some(1024.0));
+        assert_eq!(sample.latencies, [(10_500, 100), (30_500, 1)]);
+    }
+
+    #[test]
+    fn frames_that_did_not_arrive_are_an_error() {
+        let receiver = ended(&[&RECEIVED.replace("101", "100"), LATENCIES]);
+        let error = sample(0, &ended(&[SENT]), &receiver, 0.0).unwrap_err().to_string();
+        assert_eq!(error, "101 frames were sent, but 100 received");
+    }
+
+    #[test]
+    fn a_pipeline_has_no_gaps_left() {
+        let place = Place { name: "name".to_owned(), folder: "/nowhere".into() };
+        let (socket, _) = UnixStream::pair().unwrap();
+        for transport in super::super::plan::TRANSPORTS {
+            let super::super::plan::Kind::Pipelines(pipelines) = &transport.kind else { continue };
+            for workload in super::super::plan::WORKLOADS {
+                for pipeline in [pipelines.send, pipelines.receive] {
+                    let filled = place.fill(pipeline, workload, "7174", &socket);
+                    assert!(!filled.contains(['{', '}']), "{filled}");
+                }
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! A process of a measurement: its lines, its CPU time, and its end.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -17,6 +17,8 @@ pub(super) struct Process {
     child: Child,
     incoming: Receiver<String>,
     lines: Vec<String>,
+    /// What it says on standard error: shown only when it fails.
+    complaints: Receiver<String>,
 }
 
 /// What a process left that ended well.
@@ -28,15 +30,11 @@ pub(super) struct Ended {
 
 impl Process {
     pub(super) fn start(label: &'static str, command: &mut Command) -> anyhow::Result<Self> {
-        command.stdout(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("the {label} does not start"))?;
-        let stdout = child.stdout.take().context("no standard output")?;
-        let (sender, incoming) = channel();
-        std::thread::spawn(move || {
-            // A failed send means that nobody waits for lines any more.
-            BufReader::new(stdout).lines().map_while(Result::ok).for_each(|line| drop(sender.send(line)));
-        });
-        Ok(Self { label, child, incoming, lines: Vec::new() })
+        let incoming = lines_of(child.stdout.take().context("no standard output")?);
+        let complaints = lines_of(child.stderr.take().context("no standard error")?);
+        Ok(Self { label, child, incoming, lines: Vec::new(), complaints })
     }
 
     /// Waits for a line that `wanted` takes.
@@ -54,9 +52,11 @@ impl Process {
                         return Ok(found);
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => bail!("the {} does not get ready in time", self.label),
+                Err(RecvTimeoutError::Timeout) => return Err(self.failure("does not get ready in time")),
                 Err(RecvTimeoutError::Disconnected) => {
-                    bail!("the {} has ended early: {}", self.label, self.said())
+                    // Nothing to be done about a child that cannot be awaited; what it said is what counts.
+                    let _ = self.child.wait();
+                    return Err(self.failure("has ended early"));
                 }
             }
         }
@@ -66,29 +66,43 @@ impl Process {
     pub(super) fn wait_until_listening(&mut self, port: u16, deadline: Instant) -> anyhow::Result<()> {
         while !is_listening(port)? {
             ensure!(Instant::now() < deadline, "the {} does not listen in time", self.label);
-            ensure!(self.stat()?.state != "Z", "the {} has ended early:\n{}", self.label, self.said());
+            if self.stat()?.state == "Z" {
+                return Err(self.failure("has ended early"));
+            }
             std::thread::sleep(LOOK_EVERY);
         }
         Ok(())
     }
 
-    /// Waits for its end, which must be a good one.
-    pub(super) fn finish(mut self, deadline: Instant) -> anyhow::Result<Ended> {
-        // A process that has ended keeps its times until it is waited for.
-        let cpu = loop {
-            let stat = self.stat()?;
-            if stat.state == "Z" {
-                break stat.cpu;
+    /// Waits for the end of all of them, which must be good ones. The first that fails ends the wait: why others then fail,
+    /// too, is no news.
+    pub(super) fn finish<const N: usize>(
+        mut processes: [Self; N],
+        deadline: Instant,
+    ) -> anyhow::Result<[Ended; N]> {
+        let mut cpu = [None; N];
+        while cpu.contains(&None) {
+            for (process, cpu) in processes.iter_mut().zip(&mut cpu).filter(|(_, cpu)| cpu.is_none()) {
+                // A process that has ended keeps its times until it is waited for.
+                let stat = process.stat()?;
+                if stat.state == "Z" {
+                    let status = process.child.wait()?;
+                    if !status.success() {
+                        return Err(process.failure(&format!("failed ({status})")));
+                    }
+                    *cpu = Some(stat.cpu);
+                } else if Instant::now() > deadline {
+                    return Err(process.failure("does not end in time"));
+                }
             }
-            ensure!(Instant::now() < deadline, "the {} does not end in time:\n{}", self.label, self.said());
             std::thread::sleep(LOOK_EVERY);
-        };
-        let status = self.child.wait()?;
-        while let Ok(line) = self.incoming.recv() {
-            self.lines.push(line);
         }
-        ensure!(status.success(), "the {} failed: {status}\n{}", self.label, self.lines.join("\n"));
-        Ok(Ended { lines: std::mem::take(&mut self.lines), cpu })
+        let mut cpu = cpu.into_iter().flatten();
+        Ok(processes.map(|mut process| {
+            let mut lines = std::mem::take(&mut process.lines);
+            lines.extend(process.incoming.iter());
+            Ended { lines, cpu: cpu.next().unwrap_or_default() }
+        }))
     }
 
     fn stat(&self) -> anyhow::Result<Stat> {
@@ -97,10 +111,28 @@ impl Process {
         Stat::parse(&text).with_context(|| format!("{path} is not understood: {text}"))
     }
 
-    /// What it said, for an error.
-    fn said(&self) -> String {
-        self.lines.iter().cloned().chain(self.incoming.try_iter()).collect::<Vec<_>>().join("\n")
+    /// An error with what it complained of, or else all it said.
+    fn failure(&mut self, what: &str) -> anyhow::Error {
+        let ended = matches!(self.child.try_wait(), Ok(Some(_)));
+        let complaints: Vec<_> =
+            if ended { self.complaints.iter().collect() } else { self.complaints.try_iter().collect() };
+        let said = if complaints.is_empty() {
+            self.lines.iter().cloned().chain(self.incoming.try_iter()).collect()
+        } else {
+            complaints
+        };
+        let said: Vec<_> = said.iter().map(|line| line.trim()).filter(|line| !line.is_empty()).collect();
+        anyhow::anyhow!("the {} {what}: {}", self.label, said.join("; "))
     }
+}
+
+fn lines_of(stream: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, incoming) = channel();
+    std::thread::spawn(move || {
+        // A failed send means that nobody waits for lines any more.
+        BufReader::new(stream).lines().map_while(Result::ok).for_each(|line| drop(sender.send(line)));
+    });
+    incoming
 }
 
 impl Drop for Process {

@@ -44,6 +44,7 @@ pub fn receiver_config() -> ReceiverConfig {
         buffers: 4,
         initial_size: 0,
         max_frame_size: 256 << 20,
+        max_held: 1 << 30,
     }
 }
 
@@ -51,7 +52,7 @@ pub fn receiver_config() -> ReceiverConfig {
 pub fn bytes(payload: &Payload) -> Vec<u8> {
     match payload {
         Payload::Landed(landed) => landed.host_bytes().unwrap().to_vec(),
-        Payload::Copied(bytes) => bytes.clone(),
+        Payload::Copied(copied) => copied.as_ref().to_vec(),
         Payload::Mapped(mapped) => {
             mapped.regions().iter().flat_map(|region| region.host_bytes().unwrap()).copied().collect()
         }

@@ -9,7 +9,7 @@ use gst::prelude::*;
 use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 use gst_base::subclass::prelude::*;
-use gst_video::{VideoInfo, VideoMeta};
+use gst_video::VideoMeta;
 use nvdsucx_session::wire::{Latency, Structured};
 use nvdsucx_session::{Interrupted, Outgoing, Publisher, Stats};
 
@@ -36,7 +36,7 @@ struct State {
     /// Where a server listens that was told to choose the port.
     bound_port: Option<u16>,
     /// The format of raw video, to check layouts against.
-    video: Option<Arc<VideoInfo>>,
+    video: Option<Arc<video::Stream>>,
     latency: Option<Latency>,
     /// The numbers of the last session, for who asks when it is over.
     last_stats: Stats,
@@ -354,7 +354,7 @@ impl UcxSink {
             EventView::Gap(_) | EventView::Eos(_) => return Ok(()),
             EventView::Segment(_) => self.latency_due.store(true, Ordering::Release),
             EventView::Caps(caps) => {
-                self.state.lock().unwrap().video = video::format_of(caps.caps()).map(Arc::new);
+                self.state.lock().unwrap().video = video::Stream::of(caps.caps());
             }
             EventView::FlushStop(flush) => {
                 if let Some(session) = self.session() {

@@ -9,7 +9,7 @@ use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 use gst_base::subclass::base_src::CreateSuccess;
 use gst_base::subclass::prelude::*;
-use gst_video::{VideoInfo, VideoMeta};
+use gst_video::VideoMeta;
 use nvdsucx_session::wire::{Latency, StreamEvent};
 use nvdsucx_session::{Incoming, Interrupted, ReceivedFrame, Stats, Subscriber};
 
@@ -35,7 +35,7 @@ struct Session {
 #[derive(Clone, Debug, Default)]
 struct Format {
     /// Raw video, as the caps have it.
-    video: Option<Arc<VideoInfo>>,
+    video: Option<Arc<video::Stream>>,
     /// Whether downstream understands layouts that differ from the caps'; not known before it was asked.
     takes_layouts: Option<bool>,
 }
@@ -213,8 +213,7 @@ impl UcxSrc {
                     .unwrap_or_default()
             ));
         }
-        self.state.lock().unwrap().format =
-            Format { video: video::format_of(caps).map(Arc::new), takes_layouts: None };
+        self.state.lock().unwrap().format = Format { video: video::Stream::of(caps), takes_layouts: None };
         if pad.peer_query_accept_caps(caps) && self.push(event) {
             return Ok(());
         }
@@ -233,15 +232,15 @@ impl UcxSrc {
         let (buffer, layout) = buffer::from_frame(frame, format.video.as_deref())
             .map_err(|err| self.malformed(session, &err))?;
         match (layout, &format.video) {
-            (Some(layout), Some(caps))
-                if !layout.is_standard(caps) && !self.takes_layouts(format.takes_layouts)? =>
+            (Some(layout), Some(stream))
+                if !layout.is_standard(&stream.info) && !self.takes_layouts(format.takes_layouts)? =>
             {
                 gst::log!(
                     self.category(),
                     imp = self,
                     "repacked for elements that know no layouts: {buffer:?}"
                 );
-                video::repack(&buffer, caps).map_err(|err| self.malformed(session, &err))
+                video::repack(&buffer, &stream.info).map_err(|err| self.malformed(session, &err))
             }
             _ => Ok(buffer),
         }

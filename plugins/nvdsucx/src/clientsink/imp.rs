@@ -1,7 +1,7 @@
 //! # nvdsucxclientsink
 //!
 //! Connects to a `nvdsucxserversrc` and sends it what it renders. It goes on trying for `connect-timeout`, so either end
-//! can be started first.
+//! can be started first. A server on this host reads buffers where they are, as `nvdsucxserversink` documents.
 //!
 //! ## Example launch lines
 //!

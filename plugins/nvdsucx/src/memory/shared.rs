@@ -10,10 +10,10 @@ use gst::subclass::prelude::*;
 use gst_video::{VideoBufferPool, VideoInfo};
 use nvdsucx_session::{Arena, Block};
 
-/// Alignment of what an [`Arena`] gives, in bytes.
-const ALIGNMENT: usize = 64;
 /// Memory up to this length, in bytes, is the system's: what is that small is copied in any case.
 const SMALL: usize = 16 << 10;
+/// Alignment of longer memory of an [`Arena`], in bytes.
+const ALIGNMENT: usize = 4096;
 
 /// A block from where its alignment begins.
 struct Part {
@@ -37,7 +37,7 @@ impl Part {
     }
 }
 
-/// `size` bytes as `params` want them. `None` where the system should give them.
+/// `size` bytes as `params` want them; `None` where the system should give them.
 fn allocate(arena: &Arena, size: usize, params: &gst::AllocationParams) -> Option<gst::Memory> {
     let zeroed = gst::MemoryFlags::ZERO_PREFIXED | gst::MemoryFlags::ZERO_PADDED;
     if size <= SMALL || !(params.flags() - zeroed).is_empty() {

@@ -181,9 +181,9 @@ mod tests {
     #[test]
     fn bytes_that_were_copied_become_memories() {
         gst::init().unwrap();
-        let parts = import(Payload::Copied(b"onethree".to_vec()), &[3, 5]).unwrap();
+        let parts = import(Payload::Copied(b"onethree".to_vec().into()), &[3, 5]).unwrap();
         assert_eq!(parts.iter().map(|part| bytes(part)).collect::<Vec<_>>(), [&b"one"[..], b"three"]);
-        assert!(import(Payload::Copied(b"onethree".to_vec()), &[3, 6]).is_err());
+        assert!(import(Payload::Copied(b"onethree".to_vec().into()), &[3, 6]).is_err());
     }
 
     #[test]

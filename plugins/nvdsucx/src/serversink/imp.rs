@@ -12,6 +12,9 @@
 //! gst-launch-1.0 nvdsucxclientsrc addr=127.0.0.1 port=7174 ! videoconvert ! autovideosink
 //! ```
 //!
+//! Clients on this host read buffers where they are, if upstream takes the pool or the allocator that the sink proposes; other
+//! buffers are copied once. Such clients also take room in the window with what they have not let go of.
+//!
 //! With `port=0` the system chooses; the property tells which while the element runs, and `notify::port` when.
 //!
 //! ## Messages
