@@ -106,6 +106,7 @@ impl Context {
         // Without shared memory, UCX made it from other memory, which no key leads to.
         let mapping = Mapping::attach(&segment.key, segment.address, segment.len, Access::ReadWrite)
             .map_err(|_| Status::UNSUPPORTED)?;
+        Mapping::keep_to_user(&segment);
         // It is the same memory, if UCX's keys are what they are taken for.
         let word = mapping.atomic_u64(0).ok_or(Status::UNSUPPORTED)?;
         // SAFETY: UCX's memory is a page at least, aligned to one, and lives as long as the segment.
@@ -233,6 +234,19 @@ impl Mapping {
             return Err(Status::INVALID_ADDR);
         }
         Ok(mapping)
+    }
+
+    /// Bars the members of the user's group, whom UCX admits.
+    fn keep_to_user(segment: &Segment) {
+        let Some(id) = segment_id(&segment.key, segment.address) else { return };
+        // SAFETY: all zeroes are valid for the plain C struct; IPC_STAT fills it in, and IPC_SET only reads it.
+        unsafe {
+            let mut stat: libc::shmid_ds = mem::zeroed();
+            if libc::shmctl(id, libc::IPC_STAT, &raw mut stat) == 0 {
+                stat.shm_perm.mode &= !0o066;
+                libc::shmctl(id, libc::IPC_SET, &raw mut stat);
+            }
+        }
     }
 
     /// Length in bytes.

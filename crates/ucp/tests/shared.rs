@@ -304,3 +304,14 @@ fn blocks_keep_the_memory_together() {
     drop(last);
     wait("the memory is left", || !exists(&number));
 }
+
+#[test]
+fn only_the_user_can_map_it() {
+    let context = Context::new("test", &SETTINGS).unwrap();
+    let shared = context.share(4096).unwrap();
+    let segments = fs::read_to_string("/proc/sysvipc/shm").unwrap();
+    let number = number(&shared.mapping);
+    let ours = segments.lines().find(|line| line.split_whitespace().nth(1) == Some(number.as_str())).unwrap();
+    // Marked for removal, and for the owner alone.
+    assert_eq!(ours.split_whitespace().nth(2), Some("1600"), "{ours}");
+}
