@@ -11,6 +11,7 @@ pub mod netns;
 pub mod payload;
 pub mod peer;
 pub mod process;
+pub mod room;
 pub mod stranger;
 
 pub use link::{Link, Pairing, Transport, UcxRelease};

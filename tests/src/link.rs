@@ -29,9 +29,10 @@ impl Pairing {
 pub enum Transport {
     /// `UCX_TLS=tcp`.
     Tcp,
-    /// Whatever UCX likes.
+    /// Whatever UCX likes; on one host, memory that both ends map.
     Default,
-    /// Shared memory: UCX takes it if it may use all devices, and is told that the loss of a peer can be handled there.
+    /// UCX's own shared memory, for messages: UCX takes it if it may use all devices, and is told that the loss of a peer can
+    /// be handled there.
     SharedMemory,
 }
 
@@ -46,6 +47,13 @@ impl Transport {
                 ("UCX_CM_USE_ALL_DEVICES", "y"),
             ],
         }
+    }
+}
+
+impl Transport {
+    /// The property that keeps buffers on it.
+    fn zero_copy(self) -> &'static str {
+        if self == Self::SharedMemory { "zero-copy=false" } else { "" }
     }
 }
 
@@ -81,6 +89,8 @@ pub struct Link {
     pub env: Vec<(String, String)>,
     /// Commands that run the sender and the receiver, see [`Launch::by`].
     pub by: (Vec<String>, Vec<String>),
+    /// The sender's probe lets nothing pass before it is told `unblock`.
+    pub blocked: bool,
 }
 
 /// A scripted source, whose buffers and events are logged.
@@ -102,6 +112,7 @@ impl Link {
             addr: "127.0.0.1".into(),
             env: vec![],
             by: (vec![], vec![]),
+            blocked: false,
         }
     }
 
@@ -115,6 +126,14 @@ impl Link {
             Self::new(Pairing::ServerSink, Transport::Default),
             Self::new(Pairing::ServerSrc, Transport::Default),
         ]
+    }
+
+    /// Each pairing, once with memory that both ends map, and once with messages over UCX's own choice of transports.
+    pub fn both_ways() -> [Self; 4] {
+        let [server_sink, server_src] = Self::both();
+        let messages = [&server_sink, &server_src].map(|link| link.clone().sink("zero-copy=false"));
+        let [sink_messages, src_messages] = messages;
+        [server_sink, server_src, sink_messages, src_messages]
     }
 
     /// Each pairing, over UCX's own choice of transports.
@@ -162,17 +181,38 @@ impl Link {
         self
     }
 
+    /// Has both run by another command, see [`Launch::by`].
+    pub fn by(mut self, prefix: &[String]) -> Self {
+        self.by = (prefix.to_vec(), prefix.to_vec());
+        self
+    }
+
+    /// The sender's probe lets nothing pass before it is told `unblock`.
+    pub fn blocked(mut self) -> Self {
+        self.blocked = true;
+        self
+    }
+
     /// The sender, which listens or connects at `port`.
     pub fn sender(&self, port: u16) -> Launch {
         let (sink, _) = self.pairing.elements();
-        let pipeline = format!("{} {sink} name=ucx addr={} port={port} {}", self.head, self.addr, self.sink);
-        self.surround(Launch::pipeline("sender", &pipeline), self.ucx.0, &self.by.0)
+        let (head, zero_copy) = (&self.head, self.transport.zero_copy());
+        let pipeline =
+            format!("{head} {sink} name=ucx addr={} port={port} {zero_copy} {}", self.addr, self.sink);
+        let launch = if self.blocked {
+            Launch::blocked_pipeline("sender", &pipeline)
+        } else {
+            Launch::pipeline("sender", &pipeline)
+        };
+        self.surround(launch, self.ucx.0, &self.by.0)
     }
 
     /// The receiver, which listens or connects at `port`.
     pub fn receiver(&self, port: u16) -> Launch {
         let (_, src) = self.pairing.elements();
-        let pipeline = format!("{src} name=ucx addr={} port={port} {} {}", self.addr, self.src, self.tail);
+        let (tail, zero_copy) = (&self.tail, self.transport.zero_copy());
+        let pipeline =
+            format!("{src} name=ucx addr={} port={port} {zero_copy} {} {tail}", self.addr, self.src);
         self.surround(Launch::pipeline("receiver", &pipeline), self.ucx.1, &self.by.1)
     }
 
@@ -207,6 +247,30 @@ impl Link {
         let (sender, receiver) = self.start();
         sender.line(CONNECTED);
         receiver.line(CONNECTED);
+        (sender, receiver)
+    }
+
+    /// Starts both, and waits until they are connected in the way they will stay, see [`Transport`].
+    pub fn start_settled(&self) -> (Peer, Peer) {
+        if self.transport == Transport::Default { self.start_mapped() } else { self.start_connected() }
+    }
+
+    /// Starts both, and waits until buffers go by shared memory.
+    pub fn start_mapped(&self) -> (Peer, Peer) {
+        let (mut sender, mut receiver) = self.start_connected();
+        sender.wait_until_mapped(1);
+        receiver.wait_until_mapped(1);
+        (sender, receiver)
+    }
+
+    /// [`start_mapped`](Self::start_mapped), and a stream begins: two small buffers let both pipelines play.
+    pub fn start_playing(&self) -> (Peer, Peer) {
+        let (mut sender, receiver) = self.start_mapped();
+        sender.push(&["start application/x-test", "buffer count=2 mem=10 pts=0 duration=1000"]);
+        for peer in [&sender, &receiver] {
+            peer.lines_until(2, "buffer ");
+            peer.line("pipeline PLAYING");
+        }
         (sender, receiver)
     }
 

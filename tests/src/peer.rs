@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::compare::eventually;
 use crate::environment;
 
 /// How long a test waits for what should come soon, on a busy machine.
@@ -35,6 +36,11 @@ impl Launch {
     /// The program `nvdsucx-peer` with `pipeline`, which it brings into `state`.
     pub fn pipeline_in_state(name: &str, state: &str, pipeline: &str) -> Self {
         Self::program(name, &environment::get().peer).arg("--state").arg(state).arg(pipeline)
+    }
+
+    /// The same as [`pipeline`](Self::pipeline), but nothing passes `probe` before the command `unblock`.
+    pub fn blocked_pipeline(name: &str, pipeline: &str) -> Self {
+        Self::program(name, &environment::get().peer).arg("--block").arg(pipeline)
     }
 
     /// Any other program that shall find the plugin.
@@ -108,11 +114,43 @@ impl Peer {
         }
     }
 
+    /// Has its `scriptsrc` push each of `lines`.
+    pub fn push(&mut self, lines: &[&str]) {
+        for line in lines {
+            self.command(&format!("push {line}"));
+        }
+    }
+
     /// Writes a command and waits for the line that answers it, which begins with `answer`.
     pub fn ask(&mut self, command: &str, answer: &str) -> String {
         let mark = self.mark();
         self.command(command);
         self.line_after(mark, answer)
+    }
+
+    /// How buffers go to or come from each of the peers of its element: `mapped` or `messages`.
+    pub fn paths(&mut self) -> Vec<String> {
+        // The peers are structures in a structure, with a backslash before what is special there.
+        let stats = self.ask("stats", "stats ").replace('\\', "");
+        let word =
+            |rest: &str| rest.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned();
+        stats.split("path=(string)").skip(1).map(word).collect()
+    }
+
+    /// The number called `name` in the statistics of its element.
+    pub fn stat(&mut self, name: &str) -> u64 {
+        let stats = self.ask("stats", "stats ");
+        let rest = stats.split(&format!(" {name}=(guint64)")).nth(1);
+        let number = rest.and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
+        number.unwrap_or_else(|| panic!("no {name} in {stats}"))
+    }
+
+    /// Waits until it has `peers` peers, and buffers go by shared memory to or from all of them.
+    pub fn wait_until_mapped(&mut self, peers: usize) {
+        eventually("mapped", SOON, || {
+            let paths = self.paths();
+            (paths.len() == peers && paths.iter().all(|path| path == "mapped")).then_some(())
+        });
     }
 
     /// How many lines it has printed.

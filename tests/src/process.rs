@@ -34,6 +34,11 @@ pub fn open_files(pid: u32) -> usize {
     entries(pid, "fd")
 }
 
+/// Pieces of memory that process `pid` has mapped.
+pub fn mappings(pid: u32) -> usize {
+    read(pid, "maps").lines().count()
+}
+
 /// The file whose name begins with `name` that process `pid` has mapped.
 pub fn mapped_file(pid: u32, name: &str) -> PathBuf {
     read(pid, "maps")

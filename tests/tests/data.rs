@@ -7,7 +7,7 @@ use nvdsucx_tests::{Link, Pairing, Transport, payload};
 
 /// Runs `script` (`push` commands of a scripted source) through `link`, and compares the `count` buffers.
 fn script(link: &Link, lines: &[&str], count: usize) -> (Peer, Peer) {
-    let (mut sender, receiver) = link.start_connected();
+    let (mut sender, receiver) = link.start_settled();
     for line in lines {
         sender.command(&format!("push {line}"));
     }
@@ -22,7 +22,8 @@ fn script(link: &Link, lines: &[&str], count: usize) -> (Peer, Peer) {
 
 /// Runs a source that ends by itself through `link`, and compares the `count` buffers.
 fn run(link: &Link, count: usize) {
-    let (sender, receiver) = link.start();
+    let (mut sender, receiver) = link.clone().blocked().start_settled();
+    sender.command("unblock");
     receiver.line("eos");
     assert_same_buffers(&sender, &receiver, count);
     sender.line("eos");

@@ -24,10 +24,15 @@ fn pair(ucx: (UcxRelease, UcxRelease), link: &Link) -> (Peer, Peer) {
     (sender, receiver)
 }
 
-fn end(sender: Peer, receiver: Peer, count: usize) {
+fn end(mut sender: Peer, receiver: Peer, count: usize, mapped: bool) {
     receiver.line("eos");
     assert_same_buffers(&sender, &receiver, count);
     sender.line("eos");
+    if mapped {
+        sender.wait_until_mapped(1);
+    } else {
+        assert_eq!(sender.paths(), ["messages"]);
+    }
     sender.assert_no_error();
     receiver.assert_no_error();
     sender.stop();
@@ -42,11 +47,12 @@ fn work_together(sender: UcxRelease, receiver: UcxRelease) {
         if link.transport == Transport::SharedMemory && sender != receiver {
             continue;
         }
+        let mapped = link.transport == Transport::Default;
         let (sender, receiver) = pair(ucx, &link.clone().buf_type("nvdsucx-buf-video").head(VIDEO));
-        end(sender, receiver, 20);
+        end(sender, receiver, 20, mapped);
 
         let (sender, receiver) = pair(ucx, &link.clone().buf_type("nvdsucx-buf-raw-audio").head(AUDIO));
-        end(sender, receiver, 50);
+        end(sender, receiver, 50, mapped);
 
         let (mut sender, receiver) = pair(ucx, &link.buf_type("nvdsucx-buf-text").head(SCRIPT));
         for line in
@@ -54,7 +60,7 @@ fn work_together(sender: UcxRelease, receiver: UcxRelease) {
         {
             sender.command(&format!("push {line}"));
         }
-        end(sender, receiver, 51);
+        end(sender, receiver, 51, mapped);
     }
 }
 

@@ -88,6 +88,30 @@ fn the_address_is_the_local_host_and_high_perf_is_on() {
 }
 
 #[test]
+fn memory_is_shared_where_that_is_possible() {
+    for element in ALL {
+        assert!(make(element).property::<bool>("zero-copy"), "{element}");
+    }
+}
+
+#[test]
+fn sinks_wait_for_room_unless_they_are_leaky() {
+    for element in SINKS {
+        let made = make(element);
+        let spec = property(element, "leaky");
+        let class = glib::EnumClass::with_type(spec.value_type()).expect("an enum");
+        for (value, nick) in [(0, "no"), (1, "upstream")] {
+            assert_eq!(class.value(value).map(glib::EnumValue::nick), Some(nick), "{element}");
+        }
+        assert_eq!(made.property_value("leaky").serialize().unwrap(), "no", "{element}");
+        assert_eq!(made.property::<u64>("max-size-bytes"), 128 << 20, "{element}");
+    }
+    for element in SOURCES {
+        assert!(make(element).find_property("leaky").is_none(), "{element}");
+    }
+}
+
+#[test]
 fn buf_type_has_the_documented_values_and_nicks() {
     for element in ALL {
         let spec = property(element, "buf-type");
@@ -118,6 +142,7 @@ fn what_is_set_can_be_read_back() {
             ("port", "4000"),
             ("buf-type", "nvdsucx-buf-text"),
             ("high-perf", "false"),
+            ("zero-copy", "false"),
             ("peer-timeout", "1234"),
             ("on-disconnect", "reconnect"),
         ];
@@ -132,9 +157,11 @@ fn what_is_set_can_be_read_back() {
                 ("wait-for-connection", "false"),
                 ("max-size-buffers", "7"),
                 ("max-size-bytes", "1000000"),
+                ("leaky", "upstream"),
             ]);
         } else {
-            values.extend([("num-nvbuf", "20"), ("raw-buf-size", "100"), ("max-buffer-size", "123456")]);
+            values.extend([("num-nvbuf", "20"), ("raw-buf-size", "100")]);
+            values.extend([("max-buffer-size", "123456"), ("max-held-bytes", "234567")]);
         }
         for (name, value) in values {
             made.set_property_from_str(name, value);

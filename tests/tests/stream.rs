@@ -277,7 +277,7 @@ fn a_capsfilter_that_does_not_fit_is_an_error_that_names_both() {
 
 #[test]
 fn the_sink_is_at_its_end_only_when_the_peer_has_taken_the_last_buffer() {
-    for link in Link::both() {
+    for link in Link::both_ways() {
         let (mut sender, mut receiver) = link.start_connected();
         receiver.command("block");
         push(&mut sender, &["start application/x-test", "buffer count=3 mem=1000 pts=0", "eos"]);
@@ -313,7 +313,7 @@ fn both_play(sender: &Peer, receiver: &Peer) {
 
 #[test]
 fn a_flush_crosses_and_what_comes_after_it_arrives() {
-    for link in Link::both() {
+    for link in Link::both_ways() {
         let (mut sender, receiver) = link.start_connected();
         push(&mut sender, &["start application/x-test", "buffer count=10 mem=1000 pts=0 duration=1000"]);
         receiver.lines_until(10, "buffer ");
@@ -332,7 +332,7 @@ fn a_flush_crosses_and_what_comes_after_it_arrives() {
 
 #[test]
 fn a_flush_gets_through_while_the_receiver_takes_nothing() {
-    for link in Link::both() {
+    for link in Link::both_ways() {
         let (mut sender, mut receiver) = link.start_connected();
         push(&mut sender, &["start application/x-test", "buffer count=2 mem=10 pts=0 duration=1000"]);
         receiver.lines_until(2, "buffer ");

@@ -108,19 +108,20 @@ impl Held {
     }
 }
 
-/// The sender's memory as far as it is mapped.
+/// The sender's memory: mapped, or not to be mapped. The latter is no harm unless a frame is in it: memory that was not used is
+/// gone again, at times, before the receiver looks.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Memories(Arc<Mutex<HashMap<u32, Arc<Mapping>>>>);
+pub(crate) struct Memories(Arc<Mutex<HashMap<u32, Option<Arc<Mapping>>>>>);
 
 impl Memories {
-    fn lock(&self) -> MutexGuard<'_, HashMap<u32, Arc<Mapping>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u32, Option<Arc<Mapping>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of memory that was mapped; `false` if it is too much, or there already.
-    pub(crate) fn add(&self, id: u32, mapping: Mapping) -> bool {
+    /// Takes note of memory that was mapped, or could not be; `false` if it is too much, or there already.
+    pub(crate) fn add(&self, id: u32, mapping: Option<Mapping>) -> bool {
         let mut memories = self.lock();
-        memories.len() < MAX_MEMORIES && memories.insert(id, Arc::new(mapping)).is_none()
+        memories.len() < MAX_MEMORIES && memories.insert(id, mapping.map(Arc::new)).is_none()
     }
 
     /// No frame will be in that memory any more. Those that are keep it mapped.
@@ -129,7 +130,7 @@ impl Memories {
         drop(gone);
     }
 
-    /// `None`: not yet mapped. `Some(None)`: outside of it.
+    /// `None`: it was not told of yet. `Some(None)`: not mapped, or outside of it.
     fn find(&self, span: &Span) -> Option<Option<Region>> {
         if span.len == 0 {
             return Some(Some(Region::from(Vec::new())));
@@ -137,7 +138,7 @@ impl Memories {
         let memories = self.lock();
         let memory = memories.get(&span.memory)?;
         let range = usize::try_from(span.offset).ok().zip(usize::try_from(span.len).ok());
-        Some(range.and_then(|(offset, len)| memory.region(offset, len)))
+        Some(range.and_then(|(offset, len)| memory.as_ref()?.region(offset, len)))
     }
 }
 

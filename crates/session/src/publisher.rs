@@ -49,7 +49,7 @@ pub(crate) struct State {
     pub(crate) queue: VecDeque<Queued>,
     /// The peers that have a ring.
     pub(crate) rings: Vec<Ring>,
-    /// Rings of peers that have left in good order, and still hold memory of ours.
+    /// Rings of peers that have left, live on, and hold memory of ours.
     pub(crate) orphans: VecDeque<Ring>,
     /// Rings whose peers do what none of ours does.
     pub(crate) broken: Vec<(LinkId, Broken)>,
@@ -219,7 +219,9 @@ impl Publisher {
                 }
                 _ => (None, true),
             };
-            if !waits || (full.is_none() && (queue_has_room || !queued)) {
+            // Where nobody has a ring yet, the queue holds some until all are there.
+            let held = state.held && !state.rings.is_empty();
+            if !waits || (full.is_none() && !held && (queue_has_room || !queued)) {
                 if let Some(prepared) = prepared.filter(|_| !state.rings.is_empty()) {
                     for ring in &mut state.rings {
                         ring.send(&prepared, &item);

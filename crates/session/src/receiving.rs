@@ -269,21 +269,16 @@ impl Receiving {
     /// Frames will be in that memory of the sender.
     fn map(&mut self, links: &mut Links, id: LinkId, memory: &wire::SharedMemory) {
         let Some(sender) = self.sender.as_ref().filter(|sender| sender.id == id) else { return };
-        match links.map(id, memory, Access::Read) {
-            Ok(mapping) => {
-                if !sender.memories.add(memory.id, mapping) {
-                    return links.broke_protocol(id, "it has too much memory mapped, or the same twice");
-                }
-                let mut state = self.shared.lock();
-                self.shared.wake(&mut state);
-            }
-            Err(reason) => {
-                links.broke_protocol(
-                    id,
-                    &format!("{} bytes of its memory cannot be mapped: {reason}", memory.len),
-                );
-            }
+        let mapping = links.map(id, memory, Access::Read);
+        if let Err(reason) = &mapping {
+            let text = format!("{} bytes of the sender's memory cannot be mapped: {reason}", memory.len);
+            links.notify(Notice::Log(text));
         }
+        if !sender.memories.add(memory.id, mapping.ok()) {
+            return links.broke_protocol(id, "it has too much memory mapped, or the same twice");
+        }
+        let mut state = self.shared.lock();
+        self.shared.wake(&mut state);
     }
 
     /// Nothing more comes into the ring.

@@ -21,8 +21,8 @@ use crate::{Error, Frame, Interrupted, Notice, OnDisconnect, Outgoing, SenderCon
 
 /// How often to look what was released, while the rings are in use. Who sends looks each time.
 const LOOK: Duration = Duration::from_millis(10);
-/// Rings of peers that have left, and still hold memory of ours, that are kept at the most.
-const MAX_ORPHANS: usize = 16;
+/// Rings of peers that have left, live on, and hold memory of ours, that are kept at the most.
+const MAX_ORPHANS: usize = 256;
 
 pub(crate) struct Sending {
     shared: Arc<Shared>,
@@ -103,7 +103,7 @@ impl Role for Sending {
         state.orphans.retain(Ring::is_held);
         let frames = state.rings.iter().map(Ring::frames).sum();
         let moved = std::mem::replace(&mut self.frames_seen, frames) != frames || !freed.is_empty();
-        self.looks_on = moved && state.rings.iter().any(Ring::is_held);
+        self.looks_on = moved && state.rings.iter().any(Ring::is_in_use);
         self.batch.append(&mut state.queue);
         drop(state);
         drop(freed);
@@ -329,8 +329,8 @@ impl Sending {
             ring
         };
         let all_taken = ring.as_ref().is_none_or(Ring::is_taken);
-        if let Some(ring) = ring.filter(|ring| departure.orderly && ring.is_held()) {
-            // It lives on, and may show our frames for as long as it likes.
+        if let Some(ring) = ring.filter(Ring::is_held) {
+            // It lives on, or is only stopped, and may show our frames for as long as it likes.
             let mut state = self.shared.lock();
             state.orphans.push_back(ring);
             let oldest = (state.orphans.len() > MAX_ORPHANS).then(|| state.orphans.pop_front());

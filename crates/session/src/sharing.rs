@@ -149,9 +149,14 @@ impl Ring {
         self.writer.frames()
     }
 
-    /// The peer has memory of ours.
+    /// The peer, which may be gone from the session, lives and has memory of ours.
     pub(crate) fn is_held(&self) -> bool {
         self.writer.is_held()
+    }
+
+    /// Memory of ours is in flight.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.writer.is_in_use()
     }
 
     pub(crate) fn has_room(&self, prepared: &Prepared, item: &Outgoing) -> bool {

@@ -59,6 +59,7 @@ pub enum Access {
 /// checked after it was copied out. Threads and processes that want more of each other agree through the atomics on who
 /// uses which bytes when.
 pub struct Mapping {
+    id: i32,
     start: *mut u8,
     len: usize,
     writable: bool,
@@ -106,7 +107,7 @@ impl Context {
         // Without shared memory, UCX made it from other memory, which no key leads to.
         let mapping = Mapping::attach(&segment.key, segment.address, segment.len, Access::ReadWrite)
             .map_err(|_| Status::UNSUPPORTED)?;
-        Mapping::keep_to_user(&segment);
+        mapping.keep_to_user();
         // It is the same memory, if UCX's keys are what they are taken for.
         let word = mapping.atomic_u64(0).ok_or(Status::UNSUPPORTED)?;
         // SAFETY: UCX's memory is a page at least, aligned to one, and lives as long as the segment.
@@ -218,7 +219,7 @@ impl Mapping {
         if start.addr() == usize::MAX {
             return Err(Status::UNREACHABLE);
         }
-        let mapping = Self { start: start.cast(), len, writable };
+        let mapping = Self { id, start: start.cast(), len, writable };
         // Now that it is attached, its id cannot become another's.
         // SAFETY: all zeroes are valid for the plain C struct.
         let mut stat: libc::shmid_ds = unsafe { mem::zeroed() };
@@ -237,16 +238,25 @@ impl Mapping {
     }
 
     /// Bars the members of the user's group, whom UCX admits.
-    fn keep_to_user(segment: &Segment) {
-        let Some(id) = segment_id(&segment.key, segment.address) else { return };
+    fn keep_to_user(&self) {
         // SAFETY: all zeroes are valid for the plain C struct; IPC_STAT fills it in, and IPC_SET only reads it.
         unsafe {
             let mut stat: libc::shmid_ds = mem::zeroed();
-            if libc::shmctl(id, libc::IPC_STAT, &raw mut stat) == 0 {
+            if libc::shmctl(self.id, libc::IPC_STAT, &raw mut stat) == 0 {
                 stat.shm_perm.mode &= !0o066;
-                libc::shmctl(id, libc::IPC_SET, &raw mut stat);
+                libc::shmctl(self.id, libc::IPC_SET, &raw mut stat);
             }
         }
+    }
+
+    /// How often the memory is mapped now, in all processes, UCX's own mapping included: 1 is only this. `None` if the system
+    /// does not say.
+    pub fn mappings(&self) -> Option<u64> {
+        // SAFETY: all zeroes are valid for the plain C struct.
+        let mut stat: libc::shmid_ds = unsafe { mem::zeroed() };
+        // SAFETY: IPC_STAT only fills the struct in.
+        let known = unsafe { libc::shmctl(self.id, libc::IPC_STAT, &raw mut stat) } == 0;
+        known.then_some(stat.shm_nattch)
     }
 
     /// Length in bytes.
@@ -356,8 +366,13 @@ impl Drop for Mapping {
 
 impl fmt::Debug for Mapping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { start, len, writable } = self;
-        f.debug_struct("Mapping").field("start", start).field("len", len).field("writable", writable).finish()
+        let Self { id, start, len, writable } = self;
+        f.debug_struct("Mapping")
+            .field("id", id)
+            .field("start", start)
+            .field("len", len)
+            .field("writable", writable)
+            .finish()
     }
 }
 

@@ -75,7 +75,9 @@ pub(crate) enum Broken {
     Jump { what: &'static str, from: u64, to: u64 },
     #[error("it released frame {0} of the ring in shared memory, which it does not have")]
     Released(u32),
-    #[error("{len} bytes at {offset} of shared memory {memory}, which it does not have")]
+    #[error(
+        "{len} bytes at {offset} of shared memory {memory}, which it does not have, or which cannot be mapped"
+    )]
     Span { memory: u32, offset: u64, len: u64 },
     #[error("a record of the ring in shared memory: {0}")]
     Record(#[from] DecodeError),

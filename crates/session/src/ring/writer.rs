@@ -148,8 +148,14 @@ impl Writer {
         self.memory.get(TAIL) == self.head
     }
 
-    /// Whether memory of ours is still with the receiver.
+    /// Whether memory of ours is still with the receiver, and the receiver still there: the ring stays mapped as long as it
+    /// has anything of ours.
     pub(crate) fn is_held(&self) -> bool {
+        self.free.len() < self.slots.len() && self.memory.0.mappings() != Some(1)
+    }
+
+    /// Whether anything of ours is still in flight.
+    pub(crate) fn is_in_use(&self) -> bool {
         self.free.len() < self.slots.len()
     }
 
@@ -163,8 +169,10 @@ impl Writer {
         if slots >= MAX_SLOTS {
             return record.spans.is_empty();
         }
+        // Who has taken everything may need one more before it lets go of any.
         record.kind != RecordKind::Frame
             || self.in_flight() == 0
+            || self.is_empty()
             || (self.in_flight() < self.limits.frames
                 && self.in_flight_bytes + record.held_len() <= self.limits.bytes)
     }

@@ -9,9 +9,14 @@
 //! * `latency`: answers `latency-query …`, asked at the sink pad of `probe`;
 //! * `stats`, `get PROPERTY`, `set PROPERTY VALUE`: of the nvdsucx element;
 //! * `block`, `unblock`: lets nothing pass the sink pad of `probe`; answers `blocked`, once there is something to hold;
+//! * `keep`: keeps every buffer that comes to `probe`, for ever; `kept`: tells what they are now, `kept n=N …` each, and then
+//!   `kept-all`;
+//! * `where`: answers `where shared` if all memory of the next buffer at `probe` is System V shared memory, or `where private`;
 //! * `stop`: stops the pipeline and the program, answers `stopped result=… ms=N`.
 
+use std::fs;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use gst::prelude::*;
@@ -54,6 +59,17 @@ pub(crate) fn execute(pipeline: &gst::Pipeline, line: &str) -> Result<(), String
         }
         "block" => block(pipeline)?,
         "unblock" => unblock(pipeline)?,
+        "where" => find_next(pipeline)?,
+        "keep" => {
+            KEEPING.store(true, Ordering::SeqCst);
+            say("keeping");
+        }
+        "kept" => {
+            for (n, buffer) in KEPT.lock().unwrap().iter().enumerate() {
+                say(&format!("kept n={n} {}", describe::buffer(buffer)));
+            }
+            say("kept-all");
+        }
         _ => return Err("no such command".into()),
     }
     Ok(())
@@ -129,4 +145,39 @@ fn unblock(pipeline: &gst::Pipeline) -> Result<(), String> {
     let id = BLOCK.lock().unwrap().take().ok_or("not blocked")?;
     probe(pipeline)?.remove_probe(id);
     Ok(())
+}
+
+static KEPT: Mutex<Vec<gst::Buffer>> = Mutex::new(vec![]);
+static KEEPING: AtomicBool = AtomicBool::new(false);
+
+/// Keeps a buffer that has come to `probe`, if that was asked for.
+pub(crate) fn keep(buffer: &gst::Buffer) {
+    if KEEPING.load(Ordering::SeqCst) {
+        KEPT.lock().unwrap().push(buffer.clone());
+    }
+}
+
+/// Says where the memory of the next buffer is.
+fn find_next(pipeline: &gst::Pipeline) -> Result<(), String> {
+    probe(pipeline)?.add_probe(gst::PadProbeType::BUFFER, |_, info| {
+        let Some(buffer) = info.buffer() else { return gst::PadProbeReturn::Ok };
+        let shared = buffer.n_memory() > 0
+            && buffer.iter_memories().all(|memory| memory.map_readable().is_ok_and(|map| is_shared(&map)));
+        say(if shared { "where shared" } else { "where private" });
+        gst::PadProbeReturn::Remove
+    });
+    Ok(())
+}
+
+/// Whether the kernel names a System V segment for these addresses.
+fn is_shared(bytes: &[u8]) -> bool {
+    let range = bytes.as_ptr_range();
+    let (start, end) = (range.start as usize, range.end as usize);
+    let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    maps.lines().filter(|line| line.contains("/SYSV")).any(|line| {
+        let number = |text: &str| usize::from_str_radix(text, 16).ok();
+        let bounds = line.split(' ').next().and_then(|range| range.split_once('-'));
+        let bounds = bounds.and_then(|(from, to)| number(from).zip(number(to)));
+        bounds.is_some_and(|(from, to)| from <= start && end <= to)
+    })
 }

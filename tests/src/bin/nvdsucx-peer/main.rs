@@ -5,7 +5,7 @@
 //! * `port=N`: a listening element has announced its port;
 //! * answers to commands, which are read from the standard input, see `commands.rs`.
 //!
-//! The end of the standard input stops the pipeline.
+//! With `--block` the pipeline starts as after the command `block`. The end of the standard input stops the pipeline.
 
 mod commands;
 mod describe;
@@ -21,7 +21,7 @@ use std::{io, thread};
 
 use gst::prelude::*;
 
-const USAGE: &str = "usage: nvdsucx-peer [--state null|ready|paused|playing] PIPELINE";
+const USAGE: &str = "usage: nvdsucx-peer [--block] [--state null|ready|paused|playing] PIPELINE";
 
 /// Prints one line. Several threads do, and nobody reads half a line.
 fn say(line: &str) {
@@ -46,6 +46,10 @@ fn run() -> Result<(), String> {
     let mut args = std::env::args().skip(1);
     let mut state = gst::State::Playing;
     let mut description = args.next().ok_or(USAGE)?;
+    let blocked = description == "--block";
+    if blocked {
+        description = args.next().ok_or(USAGE)?;
+    }
     if description == "--state" {
         state = commands::state(&args.next().ok_or(USAGE)?)?;
         description = args.next().ok_or(USAGE)?;
@@ -70,6 +74,9 @@ fn run() -> Result<(), String> {
     let for_latency = pipeline.downgrade();
     thread::spawn(move || listen(&bus, &for_latency));
 
+    if blocked {
+        commands::execute(&pipeline, "block")?;
+    }
     commands::set_state(&pipeline, state);
     for line in io::stdin().lock().lines() {
         let line = line.map_err(|e| e.to_string())?;
@@ -109,6 +116,7 @@ fn watch(pad: &gst::Pad) {
         | gst::PadProbeType::EVENT_UPSTREAM;
     pad.add_probe(what, move |_, info| {
         if let Some(buffer) = info.buffer() {
+            commands::keep(buffer);
             let n = count.fetch_add(1, Ordering::SeqCst);
             say(&format!("buffer n={n} {}", describe::buffer(buffer)));
         } else if let Some(event) = info.event() {
