@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use nvdsucx_wire as wire;
@@ -42,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) arena: Arena,
     /// Drop frames for which there is no room.
     leaky: bool,
+    /// Look what was released even if nobody sends.
+    pub(crate) watched: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -159,6 +162,7 @@ impl Publisher {
             counters: Counters::default(),
             arena: Arena::new(Arc::clone(&doorbell), !config.zero_copy),
             leaky: sender.leaky,
+            watched: AtomicBool::new(false),
         });
         let hello = Hello {
             window: Some(wire::Window { frames: sender.window_frames, bytes: sender.window_bytes }),
@@ -315,6 +319,12 @@ impl Publisher {
         state.latency_changed = true;
         drop(state);
         self.shared.doorbell.ring();
+    }
+
+    /// While `true`, memory that receivers release comes back soon even if nobody sends: who is to send may wait for it.
+    /// Otherwise it is looked for with each frame, and some times in a second.
+    pub fn watch_releases(&self, watched: bool) {
+        self.shared.watched.store(watched, Relaxed);
     }
 
     /// Peers connected now.

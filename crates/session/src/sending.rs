@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use nvdsucx_wire as wire;
@@ -19,7 +20,7 @@ use crate::stats::PeerCounters;
 use crate::transport::Role;
 use crate::{Error, Frame, Interrupted, Notice, OnDisconnect, Outgoing, SenderConfig, Side};
 
-/// How often to look what was released, while the rings are in use. Who sends looks each time.
+/// How often to look what was released, where that is asked for and the rings are in use.
 const LOOK: Duration = Duration::from_millis(10);
 /// Rings of peers that have left, live on, and hold memory of ours, that are kept at the most.
 const MAX_ORPHANS: usize = 256;
@@ -40,7 +41,7 @@ pub(crate) struct Sending {
     complained: bool,
     /// Frames that went into rings, as of the last look.
     frames_seen: u64,
-    /// The rings are in use: look what was released even if nobody sends.
+    /// Look what was released even if nobody sends.
     looks_on: bool,
 }
 
@@ -103,7 +104,8 @@ impl Role for Sending {
         state.orphans.retain(Ring::is_held);
         let frames = state.rings.iter().map(Ring::frames).sum();
         let moved = std::mem::replace(&mut self.frames_seen, frames) != frames || !freed.is_empty();
-        self.looks_on = moved && state.rings.iter().any(Ring::is_in_use);
+        let watched = shared.watched.load(Relaxed);
+        self.looks_on = watched && moved;
         self.batch.append(&mut state.queue);
         drop(state);
         drop(freed);
@@ -147,7 +149,6 @@ impl Role for Sending {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        // Upstream may wait for a buffer of a pool that has no more, and sends nothing until then.
         self.looks_on.then(|| Instant::now() + LOOK)
     }
 }

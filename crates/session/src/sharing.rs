@@ -154,11 +154,6 @@ impl Ring {
         self.writer.is_held()
     }
 
-    /// Memory of ours is in flight.
-    pub(crate) fn is_in_use(&self) -> bool {
-        self.writer.is_in_use()
-    }
-
     pub(crate) fn has_room(&self, prepared: &Prepared, item: &Outgoing) -> bool {
         self.late.is_empty() && self.writer.has_room(&prepared.record(item))
     }

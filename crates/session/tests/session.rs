@@ -201,6 +201,13 @@ fn a_full_window_holds_the_sender_until_it_is_interrupted() {
     let (subscriber, _) =
         subscribe(config(Side::Connect, publisher.local_address().unwrap().port()), receiver_config());
     wait_for(&notices, |notice| matches!(notice, Notice::Joined(_)).then_some(()));
+    // Each way has a window of its own; a connection that changes over at this moment has both in flight.
+    let settled = || publisher.stats().peers[0].mapped == config(Side::Listen, 0).zero_copy;
+    let deadline = Instant::now() + SOON;
+    while !settled() {
+        assert!(Instant::now() < deadline);
+        std::thread::yield_now();
+    }
     std::thread::scope(|scope| {
         let sending = scope.spawn(|| {
             let mut sent = 0;

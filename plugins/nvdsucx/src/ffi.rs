@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use gst::glib::subclass::prelude::*;
-use gst::glib::translate::{IntoGlib, TryFromGlib, from_glib_borrow};
+use gst::glib::translate::{IntoGlib, TryFromGlib, from_glib_borrow, from_glib_none};
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 use gst_base::subclass::prelude::*;
@@ -22,6 +22,12 @@ unsafe impl<T: UcxSinkImpl> IsSubclassable<T> for UcxSink {}
 
 // SAFETY: as for `UcxSink`.
 unsafe impl<T: UcxSrcImpl> IsSubclassable<T> for UcxSrc {}
+
+/// The pool that `buffer` is of.
+pub(crate) fn pool_of(buffer: &gst::BufferRef) -> Option<gst::BufferPool> {
+    // SAFETY: the buffer lives, and with it the pool, which is set once, before anybody else has the buffer.
+    unsafe { from_glib_none((*buffer.as_ptr()).pool) }
+}
 
 /// `GstBaseSinkClass::wait_event`, which the bindings do not offer.
 pub(crate) trait WaitEvent: BaseSinkImpl {

@@ -139,6 +139,22 @@ fn memory_of_the_sink_is_lent_to_the_receiver() {
 }
 
 #[test]
+fn a_pool_that_has_no_more_gets_its_buffer_back_soon() {
+    let (sender, receiver, allocator) = sharing_pair(true);
+    let pool = pool_of_one(Some(&allocator));
+    let start = Instant::now();
+    for n in 0..50 {
+        // Waits for the one before.
+        let buffer = pool.acquire_buffer(None).unwrap();
+        sender.pad.push(filled(buffer, n)).unwrap();
+        drop(receiver.skip_to_buffer());
+    }
+    // The sink looks every 10 ms; 100 ms would be the longest sleep.
+    assert!(start.elapsed() < Duration::from_millis(50 * 50), "{:?} for 50 buffers", start.elapsed());
+    pool.set_active(false).unwrap();
+}
+
+#[test]
 fn other_memory_is_the_senders_again_at_once() {
     let (sender, receiver, _) = sharing_pair(true);
     let pool = pool_of_one(None);

@@ -154,11 +154,6 @@ impl Writer {
         self.free.len() < self.slots.len() && self.memory.0.mappings() != Some(1)
     }
 
-    /// Whether anything of ours is still in flight.
-    pub(crate) fn is_in_use(&self) -> bool {
-        self.free.len() < self.slots.len()
-    }
-
     /// Whether `record` can go: there is room for it, and, if it is a frame, not enough in flight.
     pub(crate) fn has_room(&self, record: &Record<'_>) -> bool {
         let Some(head) = record.head(None) else { return false };

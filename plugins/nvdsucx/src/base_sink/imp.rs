@@ -38,6 +38,8 @@ struct State {
     /// The format of raw video, to check layouts against.
     video: Option<Arc<video::Stream>>,
     latency: Option<Latency>,
+    /// The pool that the last buffer was of.
+    pool: Option<gst::BufferPool>,
     /// The numbers of the last session, for who asks when it is over.
     last_stats: Stats,
 }
@@ -429,8 +431,16 @@ impl BaseSinkImpl for UcxSink {
 
     fn render(&self, buffer: &gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
         let (session, video) = {
-            let state = self.state.lock().unwrap();
-            (state.session.clone().ok_or(gst::FlowError::Flushing)?, state.video.clone())
+            let mut state = self.state.lock().unwrap();
+            let session = state.session.clone().ok_or(gst::FlowError::Flushing)?;
+            let pool = ffi::pool_of(buffer);
+            if pool != state.pool {
+                // Who takes from a pool that has no more sends nothing until a buffer is back.
+                let most = pool.as_ref().and_then(|pool| pool.config().params()).map_or(0, |params| params.3);
+                session.publisher.watch_releases(most > 0);
+                state.pool = pool;
+            }
+            (session, state.video.clone())
         };
         if self.latency_due.swap(false, Ordering::AcqRel) {
             session.run.ask_latency();
