@@ -10,7 +10,7 @@
 //! ```text
 //! listening port=40123                  a listening element is ready
 //! progress frames=31 bytes=42854400 percent=23
-//! lanes address=127.0.0.1:40123 ucx=1.13.1 lanes=tcp/lo
+//! lanes address=127.0.0.1:40123 ucx=1.13.1 path=mapped lanes=tcp/lo
 //! done frames=132 bytes=182476800 seconds=2.871 content=93a… times=7c0…
 //! ```
 //!

@@ -50,7 +50,7 @@ impl Transport {
 fn describe(client: &gst::glib::SendValue) -> Option<String> {
     let client = client.get::<gst::Structure>().ok()?;
     let mut line = String::new();
-    for (key, field) in [("address", "address"), ("ucx", "ucx-version")] {
+    for (key, field) in [("address", "address"), ("ucx", "ucx-version"), ("path", "path")] {
         if let Ok(text) = client.get::<String>(field) {
             let _ = write!(line, "{key}={text} ");
         }

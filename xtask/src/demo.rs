@@ -315,7 +315,8 @@ fn report(sides: &[Side]) {
         }
         for peer in &side.lanes {
             let text = |key| peer.text(key).unwrap_or("?");
-            println!("  {:<10} peer {} (UCX {}) over {}", "", text("address"), text("ucx"), text("lanes"));
+            let way = if text("path") == "mapped" { "shared memory" } else { text("lanes") };
+            println!("  {:<10} peer {} (UCX {}) over {way}", "", text("address"), text("ucx"));
         }
     }
 }
