@@ -45,7 +45,7 @@ impl Room {
     /// The command that runs another one in it, see [`Launch::by`](crate::Launch::by).
     pub fn by(&self) -> Vec<String> {
         let keeper = self.keeper.id().to_string();
-        ["nsenter", "--target", &keeper, "--mount", "--ipc", "--"].map(String::from).into()
+        ["nsenter", "--target", &keeper, "--mount", "--ipc", "--root", "--"].map(String::from).into()
     }
 
     /// The segments of shared memory that there are.

@@ -440,7 +440,15 @@ fn ends_that_cannot_share_memory_exchange_messages() {
     let user = "setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=+dac_read_search \
                 --ambient-caps=+dac_read_search --";
     let user: Vec<&str> = user.split_whitespace().collect();
-    for elsewhere in [&["unshare", "--ipc"][..], &["unshare", "--user", "--map-root-user"], &user] {
+    let users = ["unshare", "--user", "--map-root-user"];
+    let mut places = vec![&["unshare", "--ipc"][..], &user];
+    let possible = std::process::Command::new(users[0]).args(&users[1..]).arg("true").status();
+    if possible.is_ok_and(|status| status.success()) {
+        places.push(&users);
+    } else {
+        eprintln!("not tested: user namespaces, which cannot be made here (in a chroot, say)");
+    }
+    for elsewhere in places {
         for link in separated(elsewhere, &[]).into_iter().chain(separated(&[], elsewhere)) {
             assert_messages(&link);
         }
