@@ -126,7 +126,7 @@ fn a_long_header_crosses() {
         subscribe(config(Side::Connect, publisher.local_address().unwrap().port()), receiver_config());
     let format = "x".repeat(32);
     let video = nvdsucx_session::wire::VideoMeta { format, width: 1, height: 1, ..Default::default() };
-    let meta = nvdsucx_session::wire::Meta { kind: Some(nvdsucx_session::wire::meta::Kind::Video(video)) };
+    let meta = nvdsucx_session::wire::encode_meta(nvdsucx_session::wire::meta::Kind::Video(video));
     let header = FrameHeader { metas: vec![meta; 256], ..FrameHeader::default() };
     for size in [10, 1 << 20] {
         let bytes = pattern(1, size);

@@ -108,9 +108,27 @@ pub enum DecodeError {
         /// Number of strides.
         strides: usize,
     },
-    /// The planes of a video frame begin outside of it.
-    #[error("a video plane begins at byte {offset} of a payload of {payload} bytes")]
+    /// Another number of items than there must be.
+    #[error("{count} {what}, where there must be {needed}")]
+    Count {
+        /// What was counted.
+        what: &'static str,
+        /// How many there are.
+        count: usize,
+        /// How many there must be.
+        needed: usize,
+    },
+    /// A name that is none.
+    #[error("{what} is empty, or has characters that are not allowed")]
+    Name {
+        /// Which name.
+        what: &'static str,
+    },
+    /// A plane of a frame begins outside of it.
+    #[error("{what} begins at byte {offset} of a payload of {payload} bytes")]
     PlanePastPayload {
+        /// What was read.
+        what: &'static str,
         /// The plane's offset, in bytes.
         offset: u64,
         /// Length of the payload, in bytes.

@@ -4,8 +4,8 @@
 //!   `proto/nvdsucx.proto`;
 //! * what goes in front of them: the [`Prefix`] of an active message header and the [client id](client_id) of a
 //!   connection request;
-//! * bytes to values, every limit checked: [`decode_message`], [`decode_frame`], [`decode_trailer`]; and back:
-//!   [`encode_message`], [`FrameHeader::encode_for`];
+//! * bytes to values, every limit checked: [`decode_message`], [`decode_frame`], [`decode_trailer`], [`decode_meta`]; and
+//!   back: [`encode_message`], [`FrameHeader::encode_for`], [`encode_meta`];
 //! * the same for the [records](RecordHead) of a ring in shared memory;
 //! * decisions: [`accept`], [`ucx_compatible`];
 //! * the state that a sender repeats to each peer that joins: [`StickyEvents`].
@@ -17,6 +17,7 @@ mod codec;
 mod error;
 mod frame;
 mod greeting;
+mod metas;
 mod negotiate;
 mod prefix;
 mod record;
@@ -35,10 +36,13 @@ pub use codec::{
 };
 pub use error::DecodeError;
 pub use frame::{
-    EncodedHeader, FrameArrival, MAX_DIMENSION, MAX_FORMAT_NAME, MAX_HEADER, MAX_MEMORIES, MAX_METAS,
-    MAX_PLANES, decode_frame, decode_trailer,
+    EncodedHeader, FrameArrival, MAX_HEADER, MAX_MEMORIES, MAX_METAS, decode_frame, decode_trailer,
 };
 pub use greeting::{MAX_GREETING, PREAMBLE, decode_greeting, encode_greeting};
+pub use metas::{
+    MAX_CHANNELS, MAX_DIMENSION, MAX_FIELDS, MAX_FORMAT_NAME, MAX_LABEL, MAX_LINKS, MAX_META_NAME,
+    MAX_PARAMS, MAX_PLANES, MAX_TAGS, MAX_THINGS, decode_meta, encode_meta,
+};
 pub use negotiate::{accept, ucx_compatible};
 pub use prefix::{
     AM_CONTROL, AM_FRAME, CLIENT_ID_MAGIC, OLDEST_VERSION, Prefix, VERSION, client_id, is_native_client_id,

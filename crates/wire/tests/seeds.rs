@@ -56,6 +56,16 @@ fn frame_headers() {
 }
 
 #[test]
+fn metas() {
+    let seeds = golden::metas::all().into_iter().map(|golden| {
+        let mut seed = golden::metas::PAYLOAD.to_le_bytes().to_vec();
+        seed.extend(golden::bytes(golden.hex));
+        (golden.name.to_owned(), seed)
+    });
+    check("meta", &seeds.collect::<Vec<_>>());
+}
+
+#[test]
 fn records() {
     let mut seeds = Vec::new();
     for golden in golden::frames() {

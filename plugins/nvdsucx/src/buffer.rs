@@ -3,37 +3,41 @@
 use gst_video::prelude::*;
 use std::sync::Arc;
 
-use gst_video::VideoBufferFlags;
-use nvdsucx_session::wire::{self, FrameHeader, meta};
+use gst_video::{VideoBufferFlags, VideoInfo, VideoMeta};
+use nvdsucx_session::wire::{self, FrameHeader};
 use nvdsucx_session::{Frame, ReceivedFrame};
 
 use crate::event::{Malformed, clock_time};
 use crate::memory::system;
+use crate::meta;
 use crate::video::{self, Layout, Stream};
 
 /// Of memory management inside one process, and of none elsewhere.
 const LOCAL_FLAGS: gst::BufferFlags = gst::BufferFlags::TAG_MEMORY;
 
-/// `buffer` for the wire. `stream` is what it is of, if that is raw video.
+/// `buffer` for the wire. `stream` is what it is of, if that is raw video. `lost` is told the kind of each meta that stays
+/// behind, and why.
 ///
 /// Its memories are not copied, unless its layout cannot be described.
-pub(crate) fn to_frame(buffer: &gst::Buffer, stream: Option<&Stream>) -> Result<Frame, Malformed> {
+pub(crate) fn to_frame(
+    buffer: &gst::Buffer,
+    stream: Option<&Stream>,
+    lost: impl FnMut(&str, &str),
+) -> Result<Frame, Malformed> {
     let mut header = header(buffer);
-    let Some(layout) = video::to_wire(buffer) else {
-        return Ok(Frame { header, regions: export(buffer)? });
-    };
-    match (video::check(&layout, buffer.size(), stream), stream) {
-        (Ok(_), _) => {
-            header.metas.push(wire::Meta { kind: Some(meta::Kind::Video(layout)) });
-            Ok(Frame { header, regions: export(buffer)? })
+    let layout = buffer.meta::<VideoMeta>().map(|meta| video::encode(&meta, buffer.size(), stream));
+    let repacked = match (layout, stream) {
+        (Some(Ok(layout)), _) => {
+            header.metas.push(layout);
+            None
         }
         // A layout with a short last row, say: the receiver would refuse it.
-        (Err(_), Some(stream)) => {
-            Ok(Frame { header, regions: export(&video::repack(buffer, &stream.info)?)? })
-        }
-        // Left over on a buffer that is no raw video.
-        (Err(_), None) => Ok(Frame { header, regions: export(buffer)? }),
-    }
+        (Some(Err(_)), Some(stream)) => Some(video::repack(buffer, &stream.info, (0, 0))?),
+        // None, or left over on a buffer that is no raw video.
+        _ => None,
+    };
+    header.metas.append(&mut meta::to_wire(buffer, lost));
+    Ok(Frame { header, regions: export(repacked.as_ref().unwrap_or(buffer))? })
 }
 
 fn export(buffer: &gst::Buffer) -> Result<Vec<nvdsucx_session::Region>, Malformed> {
@@ -55,43 +59,76 @@ fn header(buffer: &gst::BufferRef) -> FrameHeader {
     }
 }
 
-/// The buffer that `frame` was, and its layout if it has one. `stream` is what it is of, if that is raw video.
-pub(crate) fn from_frame(
-    frame: ReceivedFrame,
-    stream: Option<&Stream>,
-) -> Result<(gst::Buffer, Option<Arc<Layout>>), Malformed> {
+/// A frame as a buffer that lacks only its metas, but for the layout.
+pub(crate) struct Arrived {
+    pub(crate) buffer: gst::Buffer,
+    /// Where its planes are, if the sender said so.
+    pub(crate) layout: Option<Arc<Layout>>,
+    metas: Vec<Vec<u8>>,
+}
+
+impl Arrived {
+    /// The crop that elements are to apply, if there is one.
+    pub(crate) fn crop(&self) -> Option<wire::VideoCropMeta> {
+        self.metas.iter().find_map(|meta| meta::crop(meta))
+    }
+
+    /// Puts the planes where `caps` alone puts them, with the pixel at `crop` first; the layout and the crop are done then.
+    pub(crate) fn repack(&mut self, caps: &VideoInfo, crop: Option<(u32, u32)>) -> Result<(), Malformed> {
+        self.buffer = video::repack(&self.buffer, caps, crop.unwrap_or_default())?;
+        if self.layout.take().is_some() {
+            self.metas.remove(0);
+        }
+        self.metas.retain(|meta| crop.is_none() || meta::crop(meta).is_none());
+        Ok(())
+    }
+
+    /// The buffer with all its metas. `lost` is told the kind of each that cannot be put there, and why.
+    pub(crate) fn complete(
+        mut self,
+        stream: meta::Stream<'_>,
+        names: &meta::Names,
+        lost: impl FnMut(&str, &str),
+    ) -> gst::Buffer {
+        let metas = self.metas.get(self.layout.is_some().into()..).unwrap_or_default();
+        if !metas.is_empty() {
+            meta::attach(self.buffer.make_mut(), metas, stream, names, lost);
+        }
+        self.buffer
+    }
+}
+
+/// The buffer that `frame` was. `stream` is what it is of, if that is raw video.
+pub(crate) fn from_frame(frame: ReceivedFrame, stream: Option<&Stream>) -> Result<Arrived, Malformed> {
     let ReceivedFrame { header, payload, discontinuity, .. } = frame;
     let memories = system::import(payload, &header.memories)?;
-    let (mut buffer, layout) = assemble(&header, memories, stream)?;
+    let mut arrived = assemble(header, memories, stream)?;
     if discontinuity {
-        buffer.make_mut().set_flags(gst::BufferFlags::DISCONT);
+        arrived.buffer.make_mut().set_flags(gst::BufferFlags::DISCONT);
     }
-    Ok((buffer, layout))
+    Ok(arrived)
 }
 
 fn assemble(
-    header: &FrameHeader,
+    header: FrameHeader,
     memories: Vec<gst::Memory>,
     stream: Option<&Stream>,
-) -> Result<(gst::Buffer, Option<Arc<Layout>>), Malformed> {
+) -> Result<Arrived, Malformed> {
     let mut buffer = gst::Buffer::new();
     let fresh = buffer.make_mut();
     for memory in memories {
         fresh.append_memory(memory);
     }
-    describe(fresh, header);
-    let mut layout = None;
-    for meta in &header.metas {
-        // Of kinds that are newer than this release nothing is left here.
-        if let Some(meta::Kind::Video(video)) = &meta.kind
-            && layout.is_none()
-        {
-            let checked = video::check(video, fresh.size(), stream)?;
-            checked.attach(fresh)?;
-            layout = Some(checked);
-        }
+    describe(fresh, &header);
+    // If there is a layout it comes first.
+    let layout = match header.metas.first() {
+        Some(first) => video::decode(first, fresh.size(), stream)?,
+        None => None,
+    };
+    if let Some(layout) = &layout {
+        layout.attach(fresh)?;
     }
-    Ok((buffer, layout))
+    Ok(Arrived { buffer, layout, metas: header.metas })
 }
 
 fn describe(buffer: &mut gst::BufferRef, header: &FrameHeader) {
@@ -116,9 +153,16 @@ mod tests {
     }
 
     /// `frame` as the other side gets it.
+    fn depart(buffer: &gst::Buffer, stream: Option<&Stream>) -> Frame {
+        to_frame(buffer, stream, |kind, why| panic!("{kind}: {why}")).unwrap()
+    }
+
     fn arrive(frame: &Frame, stream: Option<&Stream>) -> (gst::Buffer, Option<Arc<Layout>>) {
         let memories = frame.regions.iter().map(|region| gst::Memory::from_mut_slice(vec![0; region.len()]));
-        assemble(&frame.header, memories.collect(), stream).unwrap()
+        let arrived = assemble(frame.header.clone(), memories.collect(), stream).unwrap();
+        let layout = arrived.layout.clone();
+        let nothing_lost = |kind: &str, why: &str| panic!("{kind}: {why}");
+        (arrived.complete(meta::Stream::default(), &meta::Names::default(), nothing_lost), layout)
     }
 
     #[test]
@@ -134,7 +178,7 @@ mod tests {
             gst::BufferFlags::DELTA_UNIT | gst::BufferFlags::MARKER | gst::BufferFlags::TAG_MEMORY,
         );
         fresh.set_video_flags(VideoBufferFlags::INTERLACED | VideoBufferFlags::TFF);
-        let (arrived, layout) = arrive(&to_frame(&buffer, None).unwrap(), None);
+        let (arrived, layout) = arrive(&depart(&buffer, None), None);
         assert_eq!(arrived.pts(), Some(ClockTime::from_mseconds(40)));
         assert_eq!(arrived.dts(), Some(ClockTime::ZERO));
         assert_eq!(arrived.duration(), Some(ClockTime::from_nseconds(7)));
@@ -147,7 +191,7 @@ mod tests {
     #[test]
     fn no_time_stays_no_time() {
         gst::init().unwrap();
-        let (arrived, _) = arrive(&to_frame(&gst::Buffer::new(), None).unwrap(), None);
+        let (arrived, _) = arrive(&depart(&gst::Buffer::new(), None), None);
         assert_eq!((arrived.pts(), arrived.dts(), arrived.duration()), (None, None, None));
         assert_eq!(arrived.n_memory(), 0);
     }
@@ -156,7 +200,7 @@ mod tests {
     fn times_and_flags_that_mean_nothing_are_left_out() {
         gst::init().unwrap();
         let header = FrameHeader { pts: Some(u64::MAX), flags: u32::MAX, ..FrameHeader::default() };
-        let (arrived, _) = assemble(&header, Vec::new(), None).unwrap();
+        let arrived = assemble(header, Vec::new(), None).unwrap().buffer;
         assert_eq!(arrived.pts(), None);
         assert!(!arrived.flags().contains(LOCAL_FLAGS));
     }
@@ -175,7 +219,7 @@ mod tests {
             &[32, 32, 32],
         )
         .unwrap();
-        let (arrived, layout) = arrive(&to_frame(&buffer, Some(&i420())).unwrap(), Some(&i420()));
+        let (arrived, layout) = arrive(&depart(&buffer, Some(&i420())), Some(&i420()));
         assert!(!layout.unwrap().is_standard(&i420().info));
         let meta = arrived.meta::<VideoMeta>().unwrap();
         assert_eq!((meta.format(), meta.width(), meta.height()), (VideoFormat::I420, 16, 8));
@@ -197,13 +241,17 @@ mod tests {
             &[640],
         )
         .unwrap();
-        assert!(to_frame(&buffer, None).unwrap().header.metas.is_empty());
+        assert!(depart(&buffer, None).header.metas.is_empty());
     }
 
     #[test]
-    fn meta_of_an_unknown_kind_is_left_out() {
+    fn meta_of_an_unknown_kind_is_left_out_and_told() {
         gst::init().unwrap();
-        let header = FrameHeader { metas: vec![wire::Meta { kind: None }], ..FrameHeader::default() };
-        assert!(assemble(&header, Vec::new(), None).is_ok());
+        // Kind 100, empty.
+        let header = FrameHeader { metas: vec![vec![0xa2, 6, 0]], ..FrameHeader::default() };
+        let arrived = assemble(header, Vec::new(), None).unwrap();
+        let mut lost = 0;
+        arrived.complete(meta::Stream::default(), &meta::Names::default(), |_, _| lost += 1);
+        assert_eq!(lost, 1);
     }
 }

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use gst::glib::subclass::prelude::*;
-use gst::glib::translate::{IntoGlib, TryFromGlib, from_glib_borrow, from_glib_none};
+use gst::glib::translate::{FromGlib, IntoGlib, TryFromGlib, from_glib_borrow, from_glib_none};
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 use gst_base::subclass::prelude::*;
@@ -27,6 +27,30 @@ unsafe impl<T: UcxSrcImpl> IsSubclassable<T> for UcxSrc {}
 pub(crate) fn pool_of(buffer: &gst::BufferRef) -> Option<gst::BufferPool> {
     // SAFETY: the buffer lives, and with it the pool, which is set once, before anybody else has the buffer.
     unsafe { from_glib_none((*buffer.as_ptr()).pool) }
+}
+
+/// Sets which of several layouts of a buffer `meta` is.
+pub(crate) fn set_video_meta_id(
+    meta: &mut gst::MetaRefMut<'_, gst_video::VideoMeta, gst::meta::Standalone>,
+    id: i32,
+) {
+    // SAFETY: the meta lives, is borrowed mutably, and any number is good.
+    unsafe { (*meta.as_mut_ptr()).id = id };
+}
+
+/// The type of a region of interest; empty if it has none, which the bindings do not expect.
+pub(crate) fn region_type(meta: &gst_video::VideoRegionOfInterestMeta) -> &str {
+    // SAFETY: the bindings' type is the structure itself.
+    let roi_type = unsafe {
+        (*std::ptr::from_ref(meta).cast::<gst_video::ffi::GstVideoRegionOfInterestMeta>()).roi_type
+    };
+    if roi_type == 0 { "" } else { meta.roi_type() }
+}
+
+/// The value of an enumeration of GStreamer that has `number`. The bindings keep numbers that they do not know.
+pub(crate) fn from_number<T: FromGlib<i32>>(number: i32) -> T {
+    // SAFETY: for enumerations any number is good.
+    unsafe { T::from_glib(number) }
 }
 
 /// `GstBaseSinkClass::wait_event`, which the bindings do not offer.

@@ -8,8 +8,8 @@
 //! | `nvdsucxserversrc` | receives, listens | `nvdsucxclientsink` |
 //!
 //! The way of a buffer through this crate: `base_sink` takes it in `render`, `buffer` and `memory` turn it into a
-//! frame of the session; at the other end `base_src` turns the frame into a buffer again. `event` does the same with
-//! events. The elements themselves only say which of the four they are.
+//! frame of the session, with what `meta` makes of its metas; at the other end `base_src` turns the frame into a buffer
+//! again. `event` does the same with events. The elements themselves only say which of the four they are.
 
 use gst::glib;
 use gst::prelude::*;
@@ -23,6 +23,7 @@ mod enums;
 mod event;
 mod ffi;
 mod memory;
+mod meta;
 mod run;
 mod serversink;
 mod serversrc;

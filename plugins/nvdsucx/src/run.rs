@@ -14,6 +14,7 @@ use gst::subclass::prelude::*;
 use nvdsucx_session::wire::{Latency, Structured};
 use nvdsucx_session::{Error, Notice, Peer};
 
+use crate::meta::Losses;
 use crate::settings::Role;
 
 /// What an element does with the notices that are not the same for all.
@@ -202,7 +203,7 @@ pub(crate) fn error_message(error: &Error, role: Role) -> gst::ErrorMessage {
 }
 
 /// What the user sees of a session's numbers.
-pub(crate) fn stats(stats: &nvdsucx_session::Stats) -> gst::Structure {
+pub(crate) fn stats(stats: &nvdsucx_session::Stats, lost_metas: &Losses) -> gst::Structure {
     let clients = stats.peers.iter().map(|peer| {
         gst::Structure::builder("application/x-nvdsucx-client-stats")
             .field("address", &peer.address)
@@ -221,6 +222,7 @@ pub(crate) fn stats(stats: &nvdsucx_session::Stats) -> gst::Structure {
         .field("dropped", stats.dropped)
         .field("joined", stats.joined)
         .field("lost", stats.lost)
+        .field("metas-lost", lost_metas.count())
         .field("clients", clients.collect::<gst::Array>())
         .build()
 }

@@ -2,10 +2,16 @@
 
 use std::sync::{Arc, Mutex};
 
-use gst_video::{VideoFormat, VideoFormatInfo, VideoFrameFlags, VideoInfo, VideoInterlaceMode, VideoMeta};
+use gst_video::VideoFrameExt as _;
+use gst_video::{
+    VideoAlignment, VideoFormat, VideoFormatInfo, VideoFrameFlags, VideoInfo, VideoInterlaceMode, VideoMeta,
+};
 use nvdsucx_session::wire;
+use wire::MAX_PLANES;
+use wire::meta::Kind;
 
 use crate::event::Malformed;
+use crate::ffi;
 
 /// Bytes of a palette: 256 colours of 4 bytes.
 const PALETTE_SIZE: usize = 1024;
@@ -19,6 +25,9 @@ pub(crate) struct Layout {
     height: u32,
     offsets: Vec<usize>,
     strides: Vec<i32>,
+    id: i32,
+    /// Padding at the top, bottom, left and right in pixels, and the masks that strides are aligned to.
+    alignment: ([u32; 4], [u32; MAX_PLANES]),
 }
 
 /// A stream of raw video, and the layout that its frames had last: most have the same.
@@ -26,7 +35,15 @@ pub(crate) struct Layout {
 pub(crate) struct Stream {
     /// As the caps have it.
     pub(crate) info: VideoInfo,
-    last: Mutex<Option<(wire::VideoMeta, usize, Arc<Layout>)>>,
+    last: Mutex<Option<Last>>,
+}
+
+#[derive(Debug)]
+struct Last {
+    encoded: Vec<u8>,
+    /// Of the frame, in bytes.
+    size: usize,
+    layout: Arc<Layout>,
 }
 
 impl Stream {
@@ -39,16 +56,66 @@ impl Stream {
         format_of(caps).map(|info| Arc::new(Self::new(info)))
     }
 
-    fn check(&self, meta: &wire::VideoMeta, size: usize) -> Result<Arc<Layout>, Malformed> {
+    /// `meta`, of a frame of `size` bytes, for the wire.
+    fn encode(&self, meta: &VideoMeta, size: usize) -> Result<Vec<u8>, Malformed> {
         let mut last = self.last.lock().unwrap();
-        if let Some((known, length, layout)) = &*last
-            && (known, *length) == (meta, size)
+        if let Some(last) = &*last
+            && last.size == size
+            && last.layout.is_of(meta)
         {
-            return Ok(Arc::clone(layout));
+            return Ok(last.encoded.clone());
         }
-        let layout = Arc::new(check_with(meta, size, Some(&self.info))?);
-        *last = Some((meta.clone(), size, Arc::clone(&layout)));
+        let described = to_wire(meta);
+        let layout = Arc::new(check(&described, size, Some(&self.info))?);
+        let encoded = wire::encode_meta(Kind::Video(described));
+        *last = Some(Last { encoded: encoded.clone(), size, layout });
+        Ok(encoded)
+    }
+
+    /// The layout that `encoded` describes, if it describes any, for a frame of `size` bytes.
+    fn decode(&self, encoded: &[u8], size: usize) -> Result<Option<Arc<Layout>>, Malformed> {
+        let mut last = self.last.lock().unwrap();
+        if let Some(last) = &*last
+            && last.size == size
+            && last.encoded == encoded
+        {
+            return Ok(Some(Arc::clone(&last.layout)));
+        }
+        let layout = decode_with(encoded, size, Some(&self.info))?.map(Arc::new);
+        if let Some(layout) = &layout {
+            *last = Some(Last { encoded: encoded.to_vec(), size, layout: Arc::clone(layout) });
+        }
         Ok(layout)
+    }
+}
+
+/// The layout that `meta` gives a frame of `size` bytes, for the wire. `stream` is what it is of, if that is raw video.
+pub(crate) fn encode(meta: &VideoMeta, size: usize, stream: Option<&Stream>) -> Result<Vec<u8>, Malformed> {
+    if let Some(stream) = stream {
+        return stream.encode(meta, size);
+    }
+    let described = to_wire(meta);
+    check(&described, size, None)?;
+    Ok(wire::encode_meta(Kind::Video(described)))
+}
+
+/// The layout that `encoded` describes, if it describes any, for a frame of `size` bytes.
+pub(crate) fn decode(
+    encoded: &[u8],
+    size: usize,
+    stream: Option<&Stream>,
+) -> Result<Option<Arc<Layout>>, Malformed> {
+    match stream {
+        Some(stream) => stream.decode(encoded, size),
+        None => Ok(decode_with(encoded, size, None)?.map(Arc::new)),
+    }
+}
+
+fn decode_with(encoded: &[u8], size: usize, caps: Option<&VideoInfo>) -> Result<Option<Layout>, Malformed> {
+    match wire::decode_meta(encoded, size as u64) {
+        Ok(Some(Kind::Video(meta))) => check(&meta, size, caps).map(Some),
+        Ok(_) => Ok(None),
+        Err(err) => Err(Malformed(format!("a meta that cannot be read: {err}"))),
     }
 }
 
@@ -59,34 +126,43 @@ pub(crate) fn format_of(caps: &gst::CapsRef) -> Option<VideoInfo> {
     raw.then(|| VideoInfo::from_caps(caps).ok()).flatten()
 }
 
-/// The layout of `buffer` for the wire, if it carries one.
-pub(crate) fn to_wire(buffer: &gst::BufferRef) -> Option<wire::VideoMeta> {
-    buffer.meta::<VideoMeta>().map(|meta| wire::VideoMeta {
+/// `meta` for the wire.
+pub(crate) fn to_wire(meta: &VideoMeta) -> wire::VideoMeta {
+    let (padding, strides) = alignment_of(meta);
+    let aligned = (padding, strides) != Default::default();
+    let alignment = wire::Alignment { padding: padding.to_vec(), strides: strides.to_vec() };
+    wire::VideoMeta {
         flags: meta.video_frame_flags().bits(),
         format: meta.format().to_str().to_string(),
         width: meta.width(),
         height: meta.height(),
         offsets: meta.offset().iter().map(|offset| *offset as u64).collect(),
         strides: meta.stride().to_vec(),
-    })
+        id: meta.id(),
+        alignment: aligned.then_some(alignment),
+    }
+}
+
+fn alignment_of(meta: &VideoMeta) -> ([u32; 4], [u32; MAX_PLANES]) {
+    let alignment = meta.alignment();
+    let padding = [
+        alignment.padding_top(),
+        alignment.padding_bottom(),
+        alignment.padding_left(),
+        alignment.padding_right(),
+    ];
+    (padding, *alignment.stride_align())
 }
 
 /// The layout that `meta` describes, if a frame of `size` bytes can have it.
 ///
-/// Elements trust the layout and the caps, and read or write all rows of either. So the layout must cover the caps of the
-/// stream, if it is raw video, and stay within the frame.
+/// Elements trust the layout and the caps, and read or write all rows of either. So the layout must cover `caps`, those of
+/// the stream, if it is raw video, and stay within the frame.
 pub(crate) fn check(
     meta: &wire::VideoMeta,
     size: usize,
-    stream: Option<&Stream>,
-) -> Result<Arc<Layout>, Malformed> {
-    match stream {
-        Some(stream) => stream.check(meta, size),
-        None => check_with(meta, size, None).map(Arc::new),
-    }
-}
-
-fn check_with(meta: &wire::VideoMeta, size: usize, caps: Option<&VideoInfo>) -> Result<Layout, Malformed> {
+    caps: Option<&VideoInfo>,
+) -> Result<Layout, Malformed> {
     let bad = |what: String| Malformed(format!("a video frame with {what}"));
     if meta.format.contains('\0') {
         return Err(bad("a zero byte in the name of its format".to_owned()));
@@ -140,7 +216,17 @@ fn check_with(meta: &wire::VideoMeta, size: usize, caps: Option<&VideoInfo>) -> 
         height: meta.height,
         offsets,
         strides: meta.strides.clone(),
+        id: meta.id,
+        alignment: meta.alignment.as_ref().map(alignment).unwrap_or_default(),
     })
+}
+
+/// Those that are missing are 0.
+fn alignment(meta: &wire::Alignment) -> ([u32; 4], [u32; MAX_PLANES]) {
+    let (mut padding, mut strides) = ([0; 4], [0; MAX_PLANES]);
+    padding.iter_mut().zip(&meta.padding).for_each(|(to, from)| *to = *from);
+    strides.iter_mut().zip(&meta.strides).for_each(|(to, from)| *to = *from);
+    (padding, strides)
 }
 
 /// Bytes of a plane whose rows are `stride` apart; `None` if rows of that width are longer.
@@ -175,7 +261,7 @@ fn row_size(format: &VideoFormatInfo, component: u32, standard: &VideoInfo, plan
 impl Layout {
     /// Puts the layout on `buffer`.
     pub(crate) fn attach(&self, buffer: &mut gst::BufferRef) -> Result<(), Malformed> {
-        VideoMeta::add_full(
+        let mut meta = VideoMeta::add_full(
             buffer,
             self.flags,
             self.format,
@@ -184,8 +270,26 @@ impl Layout {
             &self.offsets,
             &self.strides,
         )
-        .map(|_| ())
-        .map_err(|err| Malformed(format!("a video layout that GStreamer refuses: {err}")))
+        .map_err(|err| Malformed(format!("a video layout that GStreamer refuses: {err}")))?;
+        if self.id != 0 {
+            ffi::set_video_meta_id(&mut meta, self.id);
+        }
+        let ([top, bottom, left, right], strides) = &self.alignment;
+        if self.alignment != Default::default() {
+            let alignment = VideoAlignment::new(*top, *bottom, *left, *right, strides);
+            // It only tells elements how to ask for memory, and is refused if it does not fit the layout.
+            let _ = meta.set_alignment(&alignment);
+        }
+        Ok(())
+    }
+
+    fn is_of(&self, meta: &VideoMeta) -> bool {
+        self.format == meta.format()
+            && (self.width, self.height) == (meta.width(), meta.height())
+            && self.offsets == meta.offset()
+            && self.strides == meta.stride()
+            && (self.flags, self.id) == (meta.video_frame_flags(), meta.id())
+            && self.alignment == alignment_of(meta)
     }
 
     /// Whether elements that know only the caps find the planes where they are.
@@ -197,8 +301,12 @@ impl Layout {
     }
 }
 
-/// A copy of `buffer` with its planes where `caps` alone puts them.
-pub(crate) fn repack(buffer: &gst::Buffer, caps: &VideoInfo) -> Result<gst::Buffer, Malformed> {
+/// A copy of `buffer` with its planes where `caps` alone puts them. `origin` is the pixel of it that comes first.
+pub(crate) fn repack(
+    buffer: &gst::Buffer,
+    caps: &VideoInfo,
+    origin: (u32, u32),
+) -> Result<gst::Buffer, Malformed> {
     let failed =
         |what: &str| Malformed(format!("a video frame of {} bytes that cannot be {what}", buffer.size()));
     let source =
@@ -208,12 +316,47 @@ pub(crate) fn repack(buffer: &gst::Buffer, caps: &VideoInfo) -> Result<gst::Buff
     {
         let mut target = gst_video::VideoFrameRef::from_buffer_ref_writable(fresh, caps)
             .map_err(|_| failed("written to a copy"))?;
-        source.copy(&mut target).map_err(|_| failed("copied"))?;
+        if origin == (0, 0) {
+            source.copy(&mut target).map_err(|_| failed("copied"))?;
+        } else {
+            copy_from(&source, &mut target, origin).ok_or_else(|| failed("cropped"))?;
+        }
     }
     buffer
         .copy_into(fresh, gst::BufferCopyFlags::FLAGS | gst::BufferCopyFlags::TIMESTAMPS, ..)
         .map_err(|_| failed("copied"))?;
     Ok(copy)
+}
+
+/// Fills `target` with the part of `source` that begins at pixel (`x`, `y`); `None` if it is not within, or of a format that
+/// has no pixels of their own.
+fn copy_from(
+    source: &gst_video::VideoFrameRef<&gst::BufferRef>,
+    target: &mut gst_video::VideoFrameRef<&mut gst::BufferRef>,
+    (x, y): (u32, u32),
+) -> Option<()> {
+    let (format, width, height) = (target.format_info(), target.width(), target.height());
+    if format.is_tiled() || format.has_palette() || format.is_complex() {
+        return None;
+    }
+    for plane in 0..target.n_planes() {
+        let component = (0..format.n_components()).find(|c| format.plane()[*c as usize] == plane)?;
+        let pixel =
+            usize::try_from(format.pixel_stride()[component as usize]).ok().filter(|pixel| *pixel > 0)?;
+        let component = component as u8;
+        let across = |pixels: u32| format.scale_width(component, pixels) as usize * pixel;
+        let down = |pixels: u32| format.scale_height(component, pixels) as usize;
+        let stride = usize::try_from(source.plane_stride()[plane as usize]).ok()?;
+        let to_stride = usize::try_from(target.plane_stride()[plane as usize]).ok()?;
+        let from = source.plane_data(plane).ok()?;
+        let to = target.plane_data_mut(plane).ok()?;
+        for row in 0..down(height) {
+            let start = (down(y) + row) * stride + across(x);
+            let bytes = from.get(start..start + across(width))?;
+            to.get_mut(row * to_stride..)?.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        }
+    }
+    Some(())
 }
 
 #[cfg(test)]
@@ -233,6 +376,7 @@ mod tests {
             height: info.height(),
             offsets: info.offset().iter().map(|offset| *offset as u64).collect(),
             strides: info.stride().to_vec(),
+            ..wire::VideoMeta::default()
         }
     }
 
@@ -242,7 +386,7 @@ mod tests {
         for format in VideoFormat::iter_raw() {
             for (width, height) in [(1, 1), (17, 9), (640, 480)] {
                 let Ok(info) = VideoInfo::builder(format, width, height).build() else { continue };
-                let layout = check_with(&standard(&info), info.size(), Some(&info));
+                let layout = check(&standard(&info), info.size(), Some(&info));
                 assert!(layout.is_ok_and(|layout| layout.is_standard(&info)), "{format} {width}x{height}");
             }
         }
@@ -253,7 +397,7 @@ mod tests {
         gst::init().unwrap();
         for format in VideoFormat::iter_raw() {
             let info = info(format, 640, 480);
-            assert!(check_with(&standard(&info), info.size() / 2, None).is_err(), "{format}");
+            assert!(check(&standard(&info), info.size() / 2, None).is_err(), "{format}");
         }
     }
 
@@ -270,9 +414,9 @@ mod tests {
             wire::VideoMeta { width: 65, ..good.clone() },
             wire::VideoMeta { width: u32::MAX, height: u32::MAX, ..good.clone() },
         ];
-        assert!(check_with(&good, info.size(), None).is_ok());
+        assert!(check(&good, info.size(), None).is_ok());
         for meta in bad {
-            assert!(check_with(&meta, info.size(), None).is_err(), "{meta:?}");
+            assert!(check(&meta, info.size(), None).is_err(), "{meta:?}");
         }
     }
 
@@ -293,7 +437,7 @@ mod tests {
             wire::VideoMeta { strides: vec![-64, 64], ..good.clone() },
         ];
         for meta in bad {
-            assert!(check_with(&meta, 1 << 20, None).is_err(), "{meta:?}");
+            assert!(check(&meta, 1 << 20, None).is_err(), "{meta:?}");
         }
     }
 
@@ -301,9 +445,9 @@ mod tests {
     fn refuses_a_layout_that_covers_less_than_the_caps() {
         let caps = info(VideoFormat::Nv12, 64, 32);
         let size = 1 << 20;
-        assert!(check_with(&standard(&info(VideoFormat::Nv12, 80, 32)), size, Some(&caps)).is_ok());
-        assert!(check_with(&standard(&info(VideoFormat::Nv12, 64, 30)), size, Some(&caps)).is_err());
-        assert!(check_with(&standard(&info(VideoFormat::Nv21, 64, 32)), size, Some(&caps)).is_err());
+        assert!(check(&standard(&info(VideoFormat::Nv12, 80, 32)), size, Some(&caps)).is_ok());
+        assert!(check(&standard(&info(VideoFormat::Nv12, 64, 30)), size, Some(&caps)).is_err());
+        assert!(check(&standard(&info(VideoFormat::Nv21, 64, 32)), size, Some(&caps)).is_err());
     }
 
     #[test]
@@ -313,9 +457,27 @@ mod tests {
         let fresh = buffer.make_mut();
         fresh.set_pts(gst::ClockTime::SECOND);
         let meta = wire::VideoMeta { strides: vec![8], offsets: vec![0], ..standard(&caps) };
-        check_with(&meta, 16, Some(&caps)).unwrap().attach(fresh).unwrap();
-        let copy = repack(&buffer, &caps).unwrap();
+        check(&meta, 16, Some(&caps)).unwrap().attach(fresh).unwrap();
+        let copy = repack(&buffer, &caps, (0, 0)).unwrap();
         assert_eq!(copy.map_readable().unwrap().as_slice(), b"abcdefgh");
         assert_eq!(copy.pts(), Some(gst::ClockTime::SECOND));
+    }
+
+    #[test]
+    fn crops_to_what_the_caps_have() {
+        let bytes: Vec<u8> = (0..96).collect();
+        let mut buffer = gst::Buffer::from_mut_slice(bytes);
+        let whole = info(VideoFormat::Nv12, 8, 8);
+        check(&standard(&whole), 96, None).unwrap().attach(buffer.make_mut()).unwrap();
+        let caps = info(VideoFormat::Nv12, 4, 2);
+        let copy = repack(&buffer, &caps, (2, 4)).unwrap();
+        let copy = copy.map_readable().unwrap();
+        // Two rows of luma from (2, 4), and one of chroma from (1, 2).
+        assert_eq!(copy[..8], [34, 35, 36, 37, 42, 43, 44, 45]);
+        assert_eq!(copy[8..12], [82, 83, 84, 85]);
+        assert!(repack(&buffer, &caps, (2, 7)).is_err());
+        let packed = info(VideoFormat::V210, 8, 8);
+        let buffer = gst::Buffer::with_size(packed.size()).unwrap();
+        assert!(repack(&buffer, &packed, (2, 0)).is_err());
     }
 }

@@ -4,6 +4,8 @@
 //! the connection to those releases: add fields and messages, never change the ones there are.
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
+pub mod metas;
+
 use nvdsucx_wire::message::Kind;
 use nvdsucx_wire::refusal::Reason;
 use nvdsucx_wire::stream_event::Event;
@@ -128,16 +130,7 @@ pub fn frames() -> Vec<GoldenFrame> {
                 offset_end: Some(2),
                 flags: 0x40,
                 memories: vec![2_073_600, 1_036_800],
-                metas: vec![Meta {
-                    kind: Some(meta::Kind::Video(VideoMeta {
-                        flags: 1,
-                        format: "NV12".into(),
-                        width: 1920,
-                        height: 1080,
-                        offsets: vec![0, 2_073_600],
-                        strides: vec![1920, -1920],
-                    })),
-                }],
+                metas: vec![encode_meta(meta::Kind::Video(layout()))],
             },
             payload_len: 3_110_400,
             hex: "080810001880b4891320d5c0f20f280130023840420680c87e80a43f4a1c0a1a080112044e56313218800f20b8082a04 \
@@ -202,4 +195,17 @@ pub fn bytes(hex: &str) -> Vec<u8> {
 
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A layout for 3 110 400 bytes.
+pub fn layout() -> VideoMeta {
+    VideoMeta {
+        flags: 1,
+        format: "NV12".into(),
+        width: 1920,
+        height: 1080,
+        offsets: vec![0, 2_073_600],
+        strides: vec![1920, -1920],
+        ..VideoMeta::default()
+    }
 }

@@ -9,12 +9,12 @@ use gst::prelude::*;
 use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 use gst_base::subclass::prelude::*;
-use gst_video::VideoMeta;
 use nvdsucx_session::wire::{Latency, Structured};
 use nvdsucx_session::{Interrupted, Outgoing, Publisher, Stats};
 
 use crate::ffi::{self, WaitEvent};
 use crate::memory::shared::{self, SharedAllocator};
+use crate::meta::{self, Losses};
 use crate::run::{self, Run};
 use crate::settings::{Role, Settings};
 use crate::{event, video};
@@ -50,6 +50,8 @@ pub struct UcxSink {
     identity: OnceLock<(Role, gst::DebugCategory)>,
     settings: OnceLock<Mutex<Settings>>,
     state: Mutex<State>,
+    /// Since the element was made.
+    lost_metas: Losses,
     /// Between PLAYING and the next PLAYING.
     paused: AtomicBool,
     /// On the way to PLAYING.
@@ -183,7 +185,7 @@ impl UcxSink {
                     || self.state.lock().unwrap().last_stats.clone(),
                     |session| session.publisher.stats(),
                 );
-                run::stats(&stats).to_value()
+                run::stats(&stats, &self.lost_metas).to_value()
             }
             name => self.settings().lock().unwrap().get(name),
         }
@@ -414,7 +416,7 @@ impl BaseSinkImpl for UcxSink {
     }
 
     fn propose_allocation(&self, query: &mut gst::query::Allocation) -> Result<(), gst::LoggableError> {
-        query.add_allocation_meta::<VideoMeta>(None);
+        meta::propose(query);
         self.propose_shared_memory(query);
         self.parent_propose_allocation(query)
     }
@@ -445,7 +447,16 @@ impl BaseSinkImpl for UcxSink {
         if self.latency_due.swap(false, Ordering::AcqRel) {
             session.run.ask_latency();
         }
-        let frame = crate::buffer::to_frame(buffer, video.as_deref()).map_err(|err| {
+        let lost = |kind: &str, why: &str| {
+            if self.lost_metas.add(kind) {
+                gst::warning!(
+                    self.category(),
+                    imp = self,
+                    "a meta `{kind}` is not sent, nor are others of it: {why}"
+                );
+            }
+        };
+        let frame = crate::buffer::to_frame(buffer, video.as_deref(), lost).map_err(|err| {
             let message = gst::error_msg!(gst::ResourceError::Read, ("cannot send a buffer: {err}"));
             session.run.fail_with(self, message);
             gst::FlowError::Error

@@ -6,16 +6,18 @@ use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
+use gst_audio::AudioInfo;
 use gst_base::prelude::*;
 use gst_base::subclass::base_src::CreateSuccess;
 use gst_base::subclass::prelude::*;
-use gst_video::VideoMeta;
+use gst_video::{VideoCropMeta, VideoMeta};
 use nvdsucx_session::wire::{Latency, StreamEvent};
 use nvdsucx_session::{Incoming, Interrupted, ReceivedFrame, Stats, Subscriber};
 
 use super::sticky::Sticky;
 use super::times::Times;
 use crate::event::{self, Malformed, Received};
+use crate::meta::{self, Losses, Names};
 use crate::run::{self, Element as _, Run};
 use crate::settings::{Role, Settings};
 use crate::{buffer, video};
@@ -36,8 +38,19 @@ struct Session {
 struct Format {
     /// Raw video, as the caps have it.
     video: Option<Arc<video::Stream>>,
-    /// Whether downstream understands layouts that differ from the caps'; not known before it was asked.
-    takes_layouts: Option<bool>,
+    /// Raw audio.
+    audio: Option<Arc<AudioInfo>>,
+    /// Not known before it was asked.
+    downstream: Option<Downstream>,
+}
+
+/// What downstream understands of raw video.
+#[derive(Clone, Copy, Debug, Default)]
+struct Downstream {
+    /// Layouts that differ from the caps'.
+    takes_layouts: bool,
+    /// Crops that it has to apply.
+    takes_crops: bool,
 }
 
 #[derive(Debug, Default)]
@@ -57,6 +70,9 @@ pub struct UcxSrc {
     identity: OnceLock<(Role, gst::DebugCategory)>,
     settings: OnceLock<Mutex<Settings>>,
     state: Mutex<State>,
+    /// Since the element was made, as the next.
+    lost_metas: Losses,
+    names: Names,
     sticky: OnceLock<Arc<Sticky>>,
     times: OnceLock<Arc<Times>>,
 }
@@ -126,7 +142,7 @@ impl UcxSrc {
                     || self.state.lock().unwrap().last_stats.clone(),
                     |session| session.subscriber.stats(),
                 );
-                run::stats(&stats).to_value()
+                run::stats(&stats, &self.lost_metas).to_value()
             }
             name => self.settings().lock().unwrap().get(name),
         }
@@ -213,7 +229,10 @@ impl UcxSrc {
                     .unwrap_or_default()
             ));
         }
-        self.state.lock().unwrap().format = Format { video: video::Stream::of(caps), takes_layouts: None };
+        let audio = caps.structure(0).filter(|structure| structure.name() == "audio/x-raw");
+        let audio = audio.and_then(|_| AudioInfo::from_caps(caps).ok()).map(Arc::new);
+        self.state.lock().unwrap().format =
+            Format { video: video::Stream::of(caps), audio, downstream: None };
         if pad.peer_query_accept_caps(caps) && self.push(event) {
             return Ok(());
         }
@@ -229,32 +248,49 @@ impl UcxSrc {
 
     fn take_frame(&self, session: &Session, frame: ReceivedFrame) -> Result<gst::Buffer, gst::FlowError> {
         let format = self.state.lock().unwrap().format.clone();
-        let (buffer, layout) = buffer::from_frame(frame, format.video.as_deref())
+        let mut arrived = buffer::from_frame(frame, format.video.as_deref())
             .map_err(|err| self.malformed(session, &err))?;
-        match (layout, &format.video) {
-            (Some(layout), Some(stream))
-                if !layout.is_standard(&stream.info) && !self.takes_layouts(format.takes_layouts)? =>
-            {
-                gst::log!(
+        if let Some(stream) = &format.video {
+            let crop = arrived.crop();
+            let standard = arrived.layout.as_ref().is_none_or(|layout| layout.is_standard(&stream.info));
+            if crop.is_some() || !standard {
+                let downstream = self.downstream(format.downstream)?;
+                let crop = crop.filter(|_| !downstream.takes_crops);
+                if crop.is_some() || !(standard || downstream.takes_layouts) {
+                    let buffer = &arrived.buffer;
+                    gst::log!(
+                        self.category(),
+                        imp = self,
+                        "repacked for elements that know no better: {buffer:?}"
+                    );
+                    arrived
+                        .repack(&stream.info, crop.map(|crop| (crop.x, crop.y)))
+                        .map_err(|err| self.malformed(session, &err))?;
+                }
+            }
+        }
+        let stream = meta::Stream { video: format.video.as_deref(), audio: format.audio.as_deref() };
+        Ok(arrived.complete(stream, &self.names, |kind, why| {
+            if self.lost_metas.add(kind) {
+                gst::warning!(
                     self.category(),
                     imp = self,
-                    "repacked for elements that know no layouts: {buffer:?}"
+                    "a meta ({kind}) was lost, as others of it will be: {why}"
                 );
-                video::repack(&buffer, &stream.info).map_err(|err| self.malformed(session, &err))
             }
-            _ => Ok(buffer),
-        }
+        }))
     }
 
-    fn takes_layouts(&self, known: Option<bool>) -> Result<bool, gst::FlowError> {
+    /// What downstream understands; it is asked once for each format.
+    fn downstream(&self, known: Option<Downstream>) -> Result<Downstream, gst::FlowError> {
         if let Some(known) = known {
             return Ok(known);
         }
-        // Asks downstream: the answer comes in `decide_allocation`.
+        // The answer comes in `decide_allocation`.
         if !self.obj().negotiate() {
             return Err(gst::FlowError::NotNegotiated);
         }
-        Ok(self.state.lock().unwrap().format.takes_layouts.unwrap_or(false))
+        Ok(self.state.lock().unwrap().format.downstream.unwrap_or_default())
     }
 
     fn malformed(&self, session: &Session, what: &Malformed) -> gst::FlowError {
@@ -326,9 +362,12 @@ impl BaseSrcImpl for UcxSrc {
     }
 
     fn decide_allocation(&self, query: &mut gst::query::Allocation) -> Result<(), gst::LoggableError> {
-        let takes_layouts = query.find_allocation_meta::<VideoMeta>().is_some();
+        let downstream = Downstream {
+            takes_layouts: query.find_allocation_meta::<VideoMeta>().is_some(),
+            takes_crops: query.find_allocation_meta::<VideoCropMeta>().is_some(),
+        };
         if query.get().0.is_some() {
-            self.state.lock().unwrap().format.takes_layouts = Some(takes_layouts);
+            self.state.lock().unwrap().format.downstream = Some(downstream);
         }
         // Frames land in memory of the session's own.
         while query.allocation_pools().next().is_some() {

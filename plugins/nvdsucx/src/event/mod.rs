@@ -17,6 +17,8 @@ use gst::{Event, EventRef, EventView};
 use nvdsucx_session::wire::{self, EventKind, stream_event};
 
 use crate::ffi;
+pub(crate) use segment::format;
+pub(crate) use structured::{field, parse as structure_from_text, to_text as structure_to_text};
 
 /// What a peer sent makes no sense; in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,12 +162,17 @@ fn stream_start(start: &wire::StreamStart) -> Result<Event, Malformed> {
     Ok(event)
 }
 
-fn fixed_caps(text: &str) -> Result<gst::Caps, Malformed> {
-    without_nul(text, "caps")?;
-    let caps = text
-        .parse::<gst::Caps>()
-        .map_err(|_| Malformed(format!("caps that this GStreamer does not understand: `{text}`")))?;
+pub(crate) fn fixed_caps(text: &str) -> Result<gst::Caps, Malformed> {
+    let caps = caps(text)?;
     if caps.is_fixed() { Ok(caps) } else { Err(Malformed(format!("caps that are not fixed: `{text}`"))) }
+}
+
+/// Caps from their text.
+pub(crate) fn caps(text: &str) -> Result<gst::Caps, Malformed> {
+    without_nul(text, "caps")?;
+    gst_newer::text::check("caps", text).map_err(|err| Malformed(err.to_string()))?;
+    text.parse::<gst::Caps>()
+        .map_err(|_| Malformed(format!("caps that this GStreamer does not understand: `{text}`")))
 }
 
 /// GStreamer's strings end at the first zero byte.

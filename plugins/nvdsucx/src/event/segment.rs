@@ -59,11 +59,11 @@ pub(super) fn from_wire(received: &wire::Segment) -> Result<gst::Segment, Malfor
     Ok(segment)
 }
 
-fn format(number: u32) -> Result<gst::Format, Malformed> {
+pub(crate) fn format(number: u32) -> Result<gst::Format, Malformed> {
     [gst::Format::Default, gst::Format::Bytes, gst::Format::Time, gst::Format::Buffers]
         .into_iter()
         .find(|format| u32::try_from(format.into_glib()) == Ok(number))
-        .ok_or_else(|| Malformed(format!("a segment in format {number}")))
+        .ok_or_else(|| Malformed(format!("something in format {number}, which is not known")))
 }
 
 /// GStreamer's "none" is -1 in every format.

@@ -43,17 +43,19 @@ pub(super) fn to_wire(kind: EventKind, event: &EventRef) -> Result<wire::Structu
         (gst::EventView::Toc(toc), _) => Some(toc::to_structure(toc)),
         (_, structure) => structure.map(ToOwned::to_owned),
     };
-    let text = structure.as_ref().map(ToString::to_string).unwrap_or_default();
+    let text = structure.as_deref().map(to_text).transpose()?.unwrap_or_default();
+    Ok(wire::Structured { kind: kind.into(), structure: text, seqnum: 0 })
+}
+
+/// `structure` as text. Fails if it holds what has no text form, a pointer for example.
+pub(crate) fn to_text(structure: &gst::StructureRef) -> Result<String, Malformed> {
+    let text = structure.to_string();
     // What the other side would do is tried here, where the cause can still be named.
-    if let Some(original) = structure
-        && parse(&text).is_ok_and(|copy| original.fields().any(|field| copy.value(field).is_err()))
-    {
+    let copy = parse(&text)?;
+    if structure.fields().any(|field| copy.value(field).is_err()) {
         return Err(Malformed(format!("`{text}` is not all there")));
     }
-    if !text.is_empty() {
-        parse(&text)?;
-    }
-    Ok(wire::Structured { kind: kind.into(), structure: text, seqnum: 0 })
+    Ok(text)
 }
 
 /// The downstream event that `received` describes.
@@ -154,7 +156,7 @@ fn qos(structure: &Structure) -> Result<Event, Malformed> {
 }
 
 /// The field `name`, if it is there and of that type.
-pub(super) fn field<T>(structure: &gst::StructureRef, name: &str) -> Result<T, Malformed>
+pub(crate) fn field<T>(structure: &gst::StructureRef, name: &str) -> Result<T, Malformed>
 where
     T: for<'a> gst::glib::value::FromValue<'a>,
 {
@@ -164,8 +166,9 @@ where
 }
 
 /// A structure from its text.
-pub(super) fn parse(text: &str) -> Result<Structure, Malformed> {
+pub(crate) fn parse(text: &str) -> Result<Structure, Malformed> {
     without_nul(text, "a structure")?;
+    gst_newer::text::check("a structure", text).map_err(|err| Malformed(err.to_string()))?;
     let bad = || Malformed(format!("a structure that this GStreamer does not understand: `{text}`"));
     // GStreamer warns aloud of a name it does not like.
     let name_end = text.find([',', ';', '(']).unwrap_or(text.len());

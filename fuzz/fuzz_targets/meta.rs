@@ -1,0 +1,22 @@
+//! A meta of a frame.
+//!
+//! The input is the length of the frame's payload in eight bytes, little-endian, and the meta.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use nvdsucx_wire::{decode_meta, encode_meta};
+
+fuzz_target!(|input: &[u8]| {
+    let Some((payload_len, bytes)) = input.split_first_chunk() else { return };
+    let payload_len = u64::from_le_bytes(*payload_len);
+    match decode_meta(bytes, payload_len) {
+        Ok(None) => (),
+        Ok(Some(kind)) => {
+            // Compared as bytes: a number that is none is not equal to itself.
+            let again = encode_meta(kind);
+            let kind = decode_meta(&again, payload_len).expect("what was accepted is accepted again");
+            assert_eq!(kind.map(encode_meta), Some(again));
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+});

@@ -1,0 +1,252 @@
+//! The metas of a buffer as they travel.
+//!
+//! Each kind has a message of its own, in a file by the library that the kind is of. What has none goes as GStreamer itself
+//! serialises it, where it can (1.24 and newer). What cannot go at all is counted, and named in the log once.
+
+mod audio;
+mod generic;
+mod names;
+mod relation;
+mod structure;
+#[cfg(test)]
+mod tests;
+mod video;
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{LazyLock, Mutex};
+
+use gst::glib;
+use gst::meta::{MetaRef, tags};
+use gst::prelude::*;
+use gst_audio::{AudioClippingMeta, AudioLevelMeta, AudioMeta};
+use gst_video::video_meta::VideoSeiUserDataUnregisteredMeta;
+use gst_video::{
+    VideoAFDMeta, VideoAffineTransformationMeta, VideoBarMeta, VideoCaptionMeta, VideoCropMeta, VideoMeta,
+    VideoRegionOfInterestMeta, VideoTimeCodeMeta,
+};
+use nvdsucx_session::wire;
+use wire::meta::Kind;
+
+use crate::event::Malformed;
+pub(crate) use names::Names;
+
+/// Encoded metas of a frame, at most: they share its header with little else.
+const MAX_BYTES: usize = wire::MAX_HEADER as usize - 4096;
+
+/// Kinds that are named in the log, at most: a peer could make up more of them.
+const MAX_NAMED: usize = 256;
+
+type AnyMeta<'a> = MetaRef<'a, gst::Meta>;
+type Encode = fn(&AnyMeta<'_>) -> Result<Kind, Malformed>;
+type Propose = fn(&mut gst::query::Allocation);
+
+/// A kind of meta that there is a message for.
+struct Known {
+    api: glib::Type,
+    encode: Encode,
+    propose: Propose,
+}
+
+/// The kinds that there is a message for, but for those of newer releases.
+static KINDS: LazyLock<Vec<Known>> = LazyLock::new(|| {
+    fn kind<T: MetaAPI>(encode: Encode) -> Known {
+        Known { api: T::meta_api(), encode, propose: |query| query.add_allocation_meta::<T>(None) }
+    }
+    vec![
+        kind::<VideoMeta>(|meta| video::layout(of(meta)?)),
+        kind::<VideoCropMeta>(|meta| Ok(video::crop(of(meta)?))),
+        kind::<VideoRegionOfInterestMeta>(|meta| video::region(of(meta)?)),
+        kind::<VideoAffineTransformationMeta>(|meta| Ok(video::affine(of(meta)?))),
+        kind::<VideoTimeCodeMeta>(|meta| video::time_code(of(meta)?)),
+        kind::<VideoCaptionMeta>(|meta| Ok(video::caption(of(meta)?))),
+        kind::<VideoAFDMeta>(|meta| Ok(video::afd(of(meta)?))),
+        kind::<VideoBarMeta>(|meta| Ok(video::bar(of(meta)?))),
+        kind::<VideoSeiUserDataUnregisteredMeta>(|meta| Ok(video::sei(of(meta)?))),
+        kind::<AudioMeta>(|meta| audio::layout(of(meta)?)),
+        kind::<AudioClippingMeta>(|meta| audio::clipping(of(meta)?)),
+        kind::<AudioLevelMeta>(|meta| Ok(audio::level(of(meta)?))),
+        kind::<gst::meta::ReferenceTimestampMeta>(|meta| Ok(generic::reference_timestamp(of(meta)?))),
+        kind::<gst::meta::ProtectionMeta>(|meta| generic::protection(of(meta)?)),
+    ]
+});
+
+fn of<'m, 'a, T: MetaAPI>(meta: &'m AnyMeta<'a>) -> Result<&'m MetaRef<'a, T>, Malformed> {
+    meta.downcast_ref().ok_or_else(|| Malformed("a meta of another kind".to_owned()))
+}
+
+/// Metas that were left behind.
+#[derive(Debug, Default)]
+pub(crate) struct Losses {
+    count: AtomicU64,
+    named: Mutex<BTreeSet<String>>,
+}
+
+impl Losses {
+    /// One more of `kind`; `true` if it is the first of that kind.
+    pub(crate) fn add(&self, kind: &str) -> bool {
+        self.count.fetch_add(1, Relaxed);
+        let mut named = self.named.lock().unwrap();
+        named.len() < MAX_NAMED && !named.contains(kind) && named.insert(kind.to_owned())
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load(Relaxed)
+    }
+}
+
+/// Tells who asks before it makes buffers which metas travel.
+pub(crate) fn propose(query: &mut gst::query::Allocation) {
+    KINDS.iter().for_each(|kind| (kind.propose)(query));
+}
+
+/// The metas of `buffer` for the wire, but for its first `VideoMeta`, in order. `lost` is told the kind of each that cannot
+/// travel, and why.
+pub(crate) fn to_wire(buffer: &gst::BufferRef, mut lost: impl FnMut(&str, &str)) -> Vec<Vec<u8>> {
+    let mut encoded = Vec::new();
+    let mut room = MAX_BYTES;
+    let mut layouts = 0;
+    for meta in buffer.iter_meta::<gst::Meta>() {
+        let api = meta.api();
+        if api == KINDS[0].api {
+            layouts += 1;
+            if layouts == 1 {
+                continue;
+            }
+        }
+        match encode(buffer, &meta, api) {
+            Ok(Some(bytes)) if bytes.len() + 8 <= room && encoded.len() < wire::MAX_METAS - 1 => {
+                room -= bytes.len() + 8;
+                encoded.push(bytes);
+            }
+            Ok(Some(_)) => lost(api.name(), "there are too many on one buffer"),
+            // Of the memory in this process.
+            Ok(None) => (),
+            Err(err) => lost(api.name(), &err.0),
+        }
+    }
+    encoded
+}
+
+/// `None` if it is of no use in another process.
+fn encode(
+    buffer: &gst::BufferRef,
+    meta: &AnyMeta<'_>,
+    api: glib::Type,
+) -> Result<Option<Vec<u8>>, Malformed> {
+    if let Some(kind) = KINDS.iter().find(|kind| kind.api == api) {
+        return (kind.encode)(meta).map(|kind| Some(wire::encode_meta(kind)));
+    }
+    if let Some(custom) = meta.try_as_custom_meta() {
+        return generic::custom(custom, api).map(|kind| Some(wire::encode_meta(kind)));
+    }
+    if let Some(kind) = relation::to_wire(buffer, api) {
+        return Ok(Some(wire::encode_meta(kind)));
+    }
+    if gst::meta::meta_api_type_has_tag::<tags::MemoryReference>(api) {
+        return Ok(None);
+    }
+    match gst_newer::serialize::serialize(meta) {
+        Some(bytes) => Ok(Some(wire::encode_meta(Kind::Serialized(bytes)))),
+        None => Err(Malformed("neither this plugin nor GStreamer can serialise it".to_owned())),
+    }
+}
+
+/// The crop that `encoded` is, if it is one.
+pub(crate) fn crop(encoded: &[u8]) -> Option<wire::VideoCropMeta> {
+    // Field 2, with a length: others need not be read for that.
+    const TAG: u8 = 2 << 3 | 2;
+    match wire::decode_meta(encoded.strip_prefix(&[TAG]).and(Some(encoded))?, 0) {
+        Ok(Some(Kind::Crop(crop))) => Some(crop),
+        _ => None,
+    }
+}
+
+/// What the stream is that a frame is of.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Stream<'a> {
+    /// Raw video.
+    pub(crate) video: Option<&'a crate::video::Stream>,
+    /// Raw audio, as the caps have it.
+    pub(crate) audio: Option<&'a gst_audio::AudioInfo>,
+}
+
+/// Puts `metas` on `buffer`. `lost` is told the kind of each that cannot be put there, and why.
+pub(crate) fn attach(
+    buffer: &mut gst::BufferRef,
+    metas: &[Vec<u8>],
+    stream: Stream<'_>,
+    names: &Names,
+    mut lost: impl FnMut(&str, &str),
+) {
+    for bytes in metas {
+        match wire::decode_meta(bytes, buffer.size() as u64) {
+            Ok(Some(kind)) => {
+                if let Err(err) = attach_one(buffer, &kind, stream, names) {
+                    lost(name_of(&kind), &err.0);
+                }
+            }
+            Ok(None) => lost("of a kind that is newer than this plugin", "it is not known here"),
+            Err(err) => lost("malformed", &err.to_string()),
+        }
+    }
+}
+
+fn attach_one(
+    buffer: &mut gst::BufferRef,
+    kind: &Kind,
+    stream: Stream<'_>,
+    names: &Names,
+) -> Result<(), Malformed> {
+    match kind {
+        Kind::Video(meta) => video::attach_layout(buffer, meta, stream.video),
+        Kind::Crop(meta) => video::attach_crop(buffer, meta, stream.video),
+        Kind::Region(meta) => video::attach_region(buffer, meta, names),
+        Kind::Affine(meta) => video::attach_affine(buffer, meta),
+        Kind::TimeCode(meta) => video::attach_time_code(buffer, meta),
+        Kind::Caption(meta) => video::attach_caption(buffer, meta),
+        Kind::Afd(meta) => video::attach_afd(buffer, meta),
+        Kind::Bar(meta) => {
+            video::attach_bar(buffer, meta);
+            Ok(())
+        }
+        Kind::Sei(meta) => video::attach_sei(buffer, meta),
+        Kind::Audio(meta) => audio::attach_layout(buffer, meta, stream.audio),
+        Kind::Clipping(meta) => audio::attach_clipping(buffer, meta),
+        Kind::Level(meta) => {
+            audio::attach_level(buffer, meta);
+            Ok(())
+        }
+        Kind::ReferenceTimestamp(meta) => generic::attach_reference_timestamp(buffer, meta),
+        Kind::Protection(meta) => generic::attach_protection(buffer, meta, names),
+        Kind::Custom(meta) => generic::attach_custom(buffer, meta, names),
+        Kind::Payload(meta) => generic::attach_payload(buffer, meta),
+        Kind::Relation(meta) => relation::attach(buffer, meta),
+        Kind::Serialized(bytes) => gst_newer::serialize::deserialize(buffer, bytes)
+            .map_err(|err| Malformed(format!("a meta as GStreamer serialises it: {err}"))),
+    }
+}
+
+fn name_of(kind: &Kind) -> &str {
+    match kind {
+        Kind::Video(_) => "GstVideoMetaAPI",
+        Kind::Crop(_) => "GstVideoCropMetaAPI",
+        Kind::Region(_) => "GstVideoRegionOfInterestMetaAPI",
+        Kind::Affine(_) => "GstVideoAffineTransformationMetaAPI",
+        Kind::TimeCode(_) => "GstVideoTimeCodeMetaAPI",
+        Kind::Caption(_) => "GstVideoCaptionMetaAPI",
+        Kind::Afd(_) => "GstVideoAFDMetaAPI",
+        Kind::Bar(_) => "GstVideoBarMetaAPI",
+        Kind::Sei(_) => "GstVideoSEIUserDataUnregisteredMetaAPI",
+        Kind::Audio(_) => "GstAudioMetaAPI",
+        Kind::Clipping(_) => "GstAudioClippingMetaAPI",
+        Kind::Level(_) => "GstAudioLevelMetaAPI",
+        Kind::ReferenceTimestamp(_) => "GstReferenceTimestampMetaAPI",
+        Kind::Protection(_) => "GstProtectionMetaAPI",
+        Kind::Custom(custom) => &custom.name,
+        Kind::Payload(_) => generic::PAYLOAD,
+        Kind::Relation(_) => relation::API,
+        Kind::Serialized(_) => "serialised by GStreamer",
+    }
+}

@@ -1,0 +1,51 @@
+//! A bound on the names that a peer makes GStreamer keep.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+
+use crate::event::Malformed;
+
+/// Names that may come in the life of an element.
+const MAX_NAMES: usize = 16_384;
+
+/// Longest of them, in bytes.
+const MAX_LENGTH: usize = 1024;
+
+/// The names that have come. GStreamer keeps names of fields, labels and metas for as long as the process lives (as a
+/// `GQuark`), so a peer must not be able to invent new ones without end.
+#[derive(Debug, Default)]
+pub(crate) struct Names(Mutex<HashSet<Box<str>>>);
+
+impl Names {
+    /// Whether `name` may be given to GStreamer.
+    pub(crate) fn admit(&self, name: &str) -> Result<(), Malformed> {
+        let mut names = self.0.lock().unwrap();
+        if names.contains(name) {
+            return Ok(());
+        }
+        if name.len() > MAX_LENGTH || names.len() >= MAX_NAMES {
+            return Err(Malformed(format!(
+                "a name of {} bytes, where at most {MAX_LENGTH} are allowed, and at most {MAX_NAMES} different names",
+                name.len()
+            )));
+        }
+        names.insert(name.into());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_an_end_of_new_names() {
+        let names = Names::default();
+        assert!(names.admit(&"x".repeat(MAX_LENGTH + 1)).is_err());
+        for number in 0..MAX_NAMES {
+            names.admit(&number.to_string()).unwrap();
+        }
+        assert!(names.admit("one more").is_err());
+        assert!(names.admit("0").is_ok(), "a known one is still good");
+    }
+}

@@ -1,0 +1,212 @@
+//! Metas of GStreamer's video library.
+
+use gst::glib;
+use gst::glib::translate::IntoGlib;
+use gst_video::video_meta::VideoSeiUserDataUnregisteredMeta;
+use gst_video::{
+    ValidVideoTimeCode, VideoAFDMeta, VideoAFDSpec, VideoAFDValue, VideoAffineTransformationMeta,
+    VideoBarMeta, VideoCaptionMeta, VideoCropMeta, VideoMeta, VideoRegionOfInterestMeta, VideoTimeCode,
+    VideoTimeCodeFlags, VideoTimeCodeMeta,
+};
+use nvdsucx_session::wire;
+use wire::meta::Kind;
+
+use super::{Names, structure};
+use crate::event::Malformed;
+use crate::ffi::{from_number, region_type};
+use crate::video::Stream;
+
+/// One more layout than the first.
+pub(super) fn layout(meta: &VideoMeta) -> Result<Kind, Malformed> {
+    Ok(Kind::Video(crate::video::to_wire(meta)))
+}
+
+pub(super) fn attach_layout(
+    buffer: &mut gst::BufferRef,
+    meta: &wire::VideoMeta,
+    stream: Option<&Stream>,
+) -> Result<(), Malformed> {
+    if buffer.meta::<VideoMeta>().is_none() {
+        return Err(Malformed("a second layout without a first".to_owned()));
+    }
+    crate::video::check(meta, buffer.size(), stream.map(|stream| &stream.info))?.attach(buffer)
+}
+
+pub(super) fn crop(meta: &VideoCropMeta) -> Kind {
+    let (x, y, width, height) = meta.rect();
+    Kind::Crop(wire::VideoCropMeta { x, y, width, height })
+}
+
+/// Elements trust the rectangle: it must be within the picture.
+pub(super) fn attach_crop(
+    buffer: &mut gst::BufferRef,
+    meta: &wire::VideoCropMeta,
+    stream: Option<&Stream>,
+) -> Result<(), Malformed> {
+    let layout = buffer.meta::<VideoMeta>().map(|meta| (meta.width(), meta.height()));
+    let picture = layout.or_else(|| stream.map(|stream| (stream.info.width(), stream.info.height())));
+    let within = |start: u32, len: u32, most: u32| start.checked_add(len).is_some_and(|end| end <= most);
+    let (width, height) = picture.unwrap_or((wire::MAX_DIMENSION, wire::MAX_DIMENSION));
+    if !within(meta.x, meta.width, width) || !within(meta.y, meta.height, height) {
+        return Err(Malformed(format!("a crop that is not within {width}x{height}: {meta:?}")));
+    }
+    VideoCropMeta::add(buffer, (meta.x, meta.y, meta.width, meta.height));
+    Ok(())
+}
+
+pub(super) fn region(meta: &VideoRegionOfInterestMeta) -> Result<Kind, Malformed> {
+    let (x, y, width, height) = meta.rect();
+    Ok(Kind::Region(wire::RegionOfInterestMeta {
+        r#type: region_type(meta).to_owned(),
+        id: meta.id(),
+        parent_id: meta.parent_id(),
+        x,
+        y,
+        width,
+        height,
+        params: meta.params().map(structure::to_wire).collect::<Result<_, _>>()?,
+    }))
+}
+
+pub(super) fn attach_region(
+    buffer: &mut gst::BufferRef,
+    meta: &wire::RegionOfInterestMeta,
+    names: &Names,
+) -> Result<(), Malformed> {
+    names.admit(&meta.r#type)?;
+    let params = meta.params.iter().map(|param| structure::from_wire(param, names));
+    let params = params.collect::<Result<Vec<_>, _>>()?;
+    let rectangle = (meta.x, meta.y, meta.width, meta.height);
+    let mut added = VideoRegionOfInterestMeta::add(buffer, &meta.r#type, rectangle);
+    added.set_id(meta.id);
+    added.set_parent_id(meta.parent_id);
+    params.into_iter().for_each(|param| added.add_param(param));
+    Ok(())
+}
+
+pub(super) fn affine(meta: &VideoAffineTransformationMeta) -> Kind {
+    Kind::Affine(wire::AffineMeta { matrix: meta.matrix().as_flattened().to_vec() })
+}
+
+pub(super) fn attach_affine(buffer: &mut gst::BufferRef, meta: &wire::AffineMeta) -> Result<(), Malformed> {
+    let (rows, _) = meta.matrix.as_chunks::<4>();
+    let matrix: &[[f32; 4]; 4] =
+        rows.try_into().map_err(|_| Malformed("a matrix of another size".to_owned()))?;
+    VideoAffineTransformationMeta::add(buffer, Some(matrix));
+    Ok(())
+}
+
+pub(super) fn time_code(meta: &VideoTimeCodeMeta) -> Result<Kind, Malformed> {
+    let time = meta.tc();
+    let unsigned = |number: i32| u32::try_from(number).unwrap_or(0);
+    let daily_jam = time.latest_daily_jam().map(|jam| iso8601(&jam)).transpose();
+    let daily_jam = daily_jam.map_err(|err| Malformed(format!("a daily jam: {err}")))?;
+    Ok(Kind::TimeCode(wire::TimeCodeMeta {
+        fps_numerator: unsigned(time.fps().numer()),
+        fps_denominator: unsigned(time.fps().denom()),
+        flags: time.flags().bits(),
+        hours: time.hours(),
+        minutes: time.minutes(),
+        seconds: time.seconds(),
+        frames: time.frames(),
+        field_count: time.field_count(),
+        daily_jam: daily_jam.unwrap_or_default(),
+    }))
+}
+
+fn iso8601(time: &glib::DateTime) -> Result<String, glib::BoolError> {
+    let (seconds, zone) = (time.format("%Y-%m-%dT%H:%M:%S")?, time.format("%:z")?);
+    Ok(format!("{seconds}.{:06}{zone}", time.microsecond()))
+}
+
+pub(super) fn attach_time_code(
+    buffer: &mut gst::BufferRef,
+    meta: &wire::TimeCodeMeta,
+) -> Result<(), Malformed> {
+    let bad = || Malformed(format!("a time code that is none: {meta:?}"));
+    let daily_jam = match meta.daily_jam.as_str() {
+        "" => None,
+        text => Some(glib::DateTime::from_iso8601(text, Some(&glib::TimeZone::utc())).map_err(|_| bad())?),
+    };
+    // Both are checked to be positive, and to fit.
+    let (numerator, denominator) = (meta.fps_numerator.cast_signed(), meta.fps_denominator.cast_signed());
+    let time = VideoTimeCode::new(
+        gst::Fraction::new(numerator, denominator),
+        daily_jam.as_ref(),
+        VideoTimeCodeFlags::from_bits_truncate(meta.flags),
+        meta.hours,
+        meta.minutes,
+        meta.seconds,
+        meta.frames,
+        meta.field_count,
+    );
+    VideoTimeCodeMeta::add(buffer, &ValidVideoTimeCode::try_from(time).map_err(|_| bad())?);
+    Ok(())
+}
+
+pub(super) fn caption(meta: &VideoCaptionMeta) -> Kind {
+    let r#type = meta.caption_type().into_glib().cast_unsigned();
+    Kind::Caption(wire::CaptionMeta { r#type, data: meta.data().to_vec() })
+}
+
+pub(super) fn attach_caption(buffer: &mut gst::BufferRef, meta: &wire::CaptionMeta) -> Result<(), Malformed> {
+    match from_number(meta.r#type.cast_signed()) {
+        gst_video::VideoCaptionType::Unknown | gst_video::VideoCaptionType::__Unknown(_) => {
+            Err(Malformed(format!("captions of a type {} that is not known here", meta.r#type)))
+        }
+        kind => {
+            VideoCaptionMeta::add(buffer, kind, &meta.data);
+            Ok(())
+        }
+    }
+}
+
+pub(super) fn afd(meta: &VideoAFDMeta) -> Kind {
+    Kind::Afd(wire::AfdMeta {
+        field: meta.field().into(),
+        spec: meta.spec().into_glib().cast_unsigned(),
+        afd: meta.afd().into_glib().cast_unsigned(),
+    })
+}
+
+pub(super) fn attach_afd(buffer: &mut gst::BufferRef, meta: &wire::AfdMeta) -> Result<(), Malformed> {
+    let (spec, afd) = (from_number(meta.spec.cast_signed()), from_number(meta.afd.cast_signed()));
+    // GStreamer does not take it.
+    if (spec, afd) == (VideoAFDSpec::DvbEtsi, VideoAFDValue::Unavailable) {
+        return Err(Malformed("an AFD that says nothing".to_owned()));
+    }
+    VideoAFDMeta::add(buffer, field_number(meta.field), spec, afd);
+    Ok(())
+}
+
+pub(super) fn bar(meta: &VideoBarMeta) -> Kind {
+    Kind::Bar(wire::BarMeta {
+        field: meta.field().into(),
+        letterbox: meta.is_letterbox(),
+        first: meta.bar_data1(),
+        second: meta.bar_data2(),
+    })
+}
+
+pub(super) fn attach_bar(buffer: &mut gst::BufferRef, meta: &wire::BarMeta) {
+    VideoBarMeta::add(buffer, field_number(meta.field), meta.letterbox, meta.first, meta.second);
+}
+
+/// It is checked to fit.
+fn field_number(field: u32) -> u8 {
+    u8::try_from(field).unwrap_or(u8::MAX)
+}
+
+pub(super) fn sei(meta: &VideoSeiUserDataUnregisteredMeta) -> Kind {
+    Kind::Sei(wire::SeiMeta { uuid: meta.uuid().to_vec(), data: meta.data().to_vec() })
+}
+
+pub(super) fn attach_sei(buffer: &mut gst::BufferRef, meta: &wire::SeiMeta) -> Result<(), Malformed> {
+    let bad = |what: &str| Malformed(format!("an SEI message with {what}"));
+    let uuid = meta.uuid.as_slice().try_into().map_err(|_| bad("a UUID of another size"))?;
+    if meta.data.is_empty() {
+        return Err(bad("no data"));
+    }
+    VideoSeiUserDataUnregisteredMeta::add(buffer, uuid, &meta.data);
+    Ok(())
+}
