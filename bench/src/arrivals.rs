@@ -9,6 +9,7 @@ use gst::prelude::*;
 use crate::control::Control;
 use crate::histogram::Histogram;
 use crate::memory::Memory;
+use crate::source::Load;
 use crate::stamp::{self, Stamp};
 use crate::touch;
 
@@ -18,6 +19,8 @@ pub(crate) struct Arrivals(Arc<Mutex<Counts>>);
 struct Counts {
     /// Read every byte.
     touch: bool,
+    /// Regions of interest that must be there.
+    objects: u32,
     frames: u64,
     /// Of the measured frames.
     latencies: Histogram,
@@ -37,10 +40,11 @@ struct End {
 
 impl Arrivals {
     /// Counts what comes to `sink`.
-    pub(crate) fn at(sink: &gst::Element, control: &Arc<Control>, touch: bool) -> anyhow::Result<Self> {
+    pub(crate) fn at(sink: &gst::Element, control: &Arc<Control>, load: &Load) -> anyhow::Result<Self> {
         let pad = sink.static_pad("sink").context("the sink has no pad")?;
         let counts = Arc::new(Mutex::new(Counts {
-            touch,
+            touch: load.touch,
+            objects: load.objects,
             frames: 0,
             latencies: Histogram::new(),
             first: Duration::ZERO,
@@ -122,6 +126,14 @@ impl Counts {
         if self.touch {
             touch::read(buffer, stamp.sequence)
                 .with_context(|| format!("frame {} is damaged", stamp.sequence))?;
+        }
+        if self.objects > 0 {
+            let objects = buffer.iter_meta::<gst_video::VideoRegionOfInterestMeta>().count();
+            ensure!(
+                objects == self.objects as usize,
+                "frame {} has {objects} regions of interest",
+                stamp.sequence
+            );
         }
         self.frames += 1;
         if stamp.measured {

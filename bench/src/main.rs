@@ -2,14 +2,14 @@
 //!
 //! ```text
 //! bench-side send    --caps CAPS --bytes N --window N --seconds S --warm-up S [OPTIONS] PIPELINE
-//! bench-side receive [--touch] [--slave] PIPELINE
+//! bench-side receive [--touch] [--objects N] [--slave] PIPELINE
 //! bench-side alone   (as send, without a PIPELINE)
 //! bench-side look    ELEMENT[:PROPERTY]...
 //! ```
 //!
 //! `send` runs `stamped source ! PIPELINE`, `receive` `PIPELINE ! fakesink`; the element that connects has
-//! `name=transport`. `alone` runs `stamped source ! fakesink`. Options: `--fps N` paces the source, `--touch` makes the sender
-//! write and the receiver read every byte, `--own-memory` makes the source use memory of its own, whatever the sink proposes,
+//! `name=transport`. `alone` runs `stamped source ! fakesink`. Options: `--fps N` paces the source, `--objects N` puts so
+//! many regions of interest on each frame, `--touch` makes the sender write and the receiver read every byte, `--own-memory` makes the source use memory of its own, whatever the sink proposes,
 //! `--slave` leaves the states of the receiver's pipeline to the sender (`ipcpipelinesink`).
 //!
 //! Standard input is a file of at least one page that both sides map: at most `--window` frames are in flight, counted there
@@ -99,6 +99,7 @@ fn parse() -> anyhow::Result<Arguments> {
             Long("seconds") => load.measured = seconds(parser.value()?)?,
             Long("warm-up") => load.warm_up = seconds(parser.value()?)?,
             Long("fps") => load.fps = Some(parser.value()?.parse()?),
+            Long("objects") => load.objects = parser.value()?.parse()?,
             Long("touch") => load.touch = true,
             Long("own-memory") => load.own_memory = true,
             Long("slave") => slave = true,

@@ -25,7 +25,7 @@ pub(crate) fn run(arguments: &Arguments, control: &Arc<Control>) -> anyhow::Resu
     };
     pipeline.add_many([source.upcast_ref::<gst::Element>(), &sink])?;
     source.link(&sink)?;
-    let arrivals = Arrivals::at(&sink, control, arguments.load.touch)?;
+    let arrivals = Arrivals::at(&sink, control, &arguments.load)?;
 
     let played = play(&pipeline, &transport, arguments.slave, &arrivals, control);
     let summary = played.and_then(|()| arrivals.summary());

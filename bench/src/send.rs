@@ -70,7 +70,7 @@ pub(crate) fn run_alone(arguments: &Arguments, control: &Arc<Control>) -> anyhow
     let pipeline = gst::Pipeline::new();
     pipeline.add_many([source.upcast_ref::<gst::Element>(), &sink])?;
     source.link(&sink)?;
-    let arrivals = Arrivals::at(&sink, control, arguments.load.touch)?;
+    let arrivals = Arrivals::at(&sink, control, &arguments.load)?;
     let both = play_alone(&pipeline, &source, &arrivals, control).and_then(|()| {
         let sent = source.sent().context("nothing was sent")?;
         Ok(format!("{sent}\n{}", arrivals.summary()?))

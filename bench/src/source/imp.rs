@@ -225,6 +225,9 @@ impl StampedSource {
         if buffer.size() != bytes {
             buffer.set_size(bytes);
         }
+        for number in 0..load.objects {
+            add_object(buffer, number);
+        }
         let frame = {
             let mut bytes = buffer.map_writable().map_err(|_| gst::FlowError::Error)?;
             let head = bytes.first_chunk::<{ stamp::LENGTH }>();
@@ -263,4 +266,13 @@ fn sleep_until(time: Duration) {
         // A signal that ends it early makes one frame early.
         let _ = clock_nanosleep_absolute(ClockId::Monotonic, &time);
     }
+}
+
+/// As a detector would.
+fn add_object(buffer: &mut gst::BufferRef, number: u32) {
+    let rectangle = (number, 2 * number, 40, 30);
+    let mut region = gst_video::VideoRegionOfInterestMeta::add(buffer, "person", rectangle);
+    region.set_id(number.cast_signed());
+    let detection = gst::Structure::builder("detection").field("confidence", 0.9).field("label_id", 1);
+    region.add_param(detection.build());
 }

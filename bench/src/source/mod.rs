@@ -29,6 +29,8 @@ pub(crate) struct Load {
     pub(crate) window: u32,
     /// Paced and live; otherwise as fast as it goes.
     pub(crate) fps: Option<u32>,
+    /// Regions of interest on each frame.
+    pub(crate) objects: u32,
     pub(crate) warm_up: Duration,
     pub(crate) measured: Duration,
     /// Every byte is written and read.

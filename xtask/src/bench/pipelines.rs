@@ -64,6 +64,9 @@ impl Sides {
             if case.touch {
                 command.arg("--touch");
             }
+            if workload.objects > 0 {
+                command.args(["--objects", &workload.objects.to_string()]);
+            }
             if pipelines.slave {
                 command.arg("--slave");
             }
@@ -124,6 +127,9 @@ impl Sides {
         command.args(["--caps", workload.caps]);
         command.args(["--bytes", &workload.bytes.to_string(), "--window", &workload.window.to_string()]);
         command.args(["--seconds", &self.seconds.to_string(), "--warm-up", &WARM_UP.to_string()]);
+        if workload.objects > 0 {
+            command.args(["--objects", &workload.objects.to_string()]);
+        }
         if let Some(fps) = workload.fps {
             command.args(["--fps", &fps.to_string()]);
         }

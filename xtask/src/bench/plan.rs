@@ -12,6 +12,8 @@ pub(crate) struct Workload {
     pub(super) window: u32,
     /// Frames a second; none: as fast as it goes.
     pub(super) fps: Option<u32>,
+    /// Regions of interest on each frame.
+    pub(super) objects: u32,
     pub(super) caps: &'static str,
     pub(super) buf_type: &'static str,
     pub(super) raw_video: bool,
@@ -108,6 +110,7 @@ const VIDEO: Workload = Workload {
     bytes: 1920 * 1080 * 3 / 2,
     window: 8,
     fps: None,
+    objects: 0,
     caps: NV12_1080P,
     buf_type: "nvdsucx-buf-video",
     raw_video: true,
@@ -132,6 +135,7 @@ pub(super) static WORKLOADS: &[Workload] = &[
         bytes: 3840,
         window: SMALL_WINDOW,
         fps: None,
+        objects: 0,
         caps: "audio/x-raw,format=S16LE,rate=48000,channels=2,layout=interleaved,channel-mask=(bitmask)0x3",
         buf_type: "nvdsucx-buf-raw-audio",
         raw_video: false,
@@ -142,11 +146,19 @@ pub(super) static WORKLOADS: &[Workload] = &[
         bytes: 64,
         window: SMALL_WINDOW,
         fps: None,
+        objects: 0,
         caps: "text/x-raw,format=utf8",
         buf_type: "nvdsucx-buf-text",
         raw_video: false,
     },
     Workload { name: "live", about: "1080p NV12 at 60 frames/s", fps: Some(60), ..VIDEO },
+    Workload {
+        name: "objects",
+        about: "1080p NV12 at 60 frames/s, each with 500 regions of interest with a label and a confidence",
+        fps: Some(60),
+        objects: 500,
+        ..VIDEO
+    },
 ];
 
 /// Measured unless something else is asked for: workload, and whether its bytes are touched.
@@ -356,6 +368,8 @@ impl Transport {
         };
         // It has messages of one content, as fast as they go.
         let perftest = matches!(self.kind, Kind::Perftest);
+        // Others leave metadata behind, or carry other kinds.
+        let carried = carried && (case.workload.objects == 0 || self.group != Group::Peer);
         carried && !(perftest && (case.touch || case.is_paced()))
     }
 
@@ -410,11 +424,11 @@ mod tests {
         assert_eq!(select(&[], false, true).unwrap(), ["video, touched", "live, touched"]);
         assert_eq!(
             select(&[], true, false).unwrap(),
-            ["video", "video, touched", "4k", "4k, touched", "audio", "text", "live"]
+            ["video", "video, touched", "4k", "4k, touched", "audio", "text", "live", "objects"]
         );
         assert!(select(&["text"], false, true).is_err());
         let error = select(&["8k"], false, false).unwrap_err().to_string();
-        assert_eq!(error, "there is no workload `8k`, only video, 4k, audio, text, live");
+        assert_eq!(error, "there is no workload `8k`, only video, 4k, audio, text, live, objects");
     }
 
     #[test]
