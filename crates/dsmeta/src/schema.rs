@@ -1,0 +1,76 @@
+//! The messages of the protobuf package `dsmeta`, with NVIDIA's numbers and types.
+//!
+//! Fields from 1000 on are ours: NVIDIA's reader skips them. What neither its writer nor ours sets, the user metas, is
+//! not here and so skipped, too.
+
+pub(crate) mod audio;
+mod osd;
+mod own;
+pub(crate) mod video;
+
+pub(crate) use osd::{
+    ArrowParams, CircleParams, ColorParams, DisplayMeta, FontParams, LineParams, MaskParams, RectParams,
+    TextParams,
+};
+pub(crate) use own::{
+    Analytics, AnalyticsItem, Class, Classification, Detection, ItemKind, Region, Relation, Sensor, Tracking,
+};
+
+use prost::Message;
+
+/// `nvdsbasemeta`
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct BaseMeta {
+    #[prost(uint32, tag = "1")]
+    pub(crate) meta_type: u32,
+}
+
+impl BaseMeta {
+    pub(crate) const FRAME: u32 = 2;
+    pub(crate) const OBJECT: u32 = 3;
+    pub(crate) const DISPLAY: u32 = 4;
+    pub(crate) const CLASSIFIER: u32 = 5;
+    pub(crate) const LABEL: u32 = 6;
+    /// In DeepStream 8.0 and newer.
+    pub(crate) const AUDIO_FRAME: u32 = 26;
+
+    pub(crate) fn of(meta_type: u32) -> Option<Self> {
+        Some(Self { meta_type })
+    }
+}
+
+/// `nvdsclassifiermeta`
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ClassifierMeta {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) base_meta: Option<BaseMeta>,
+    #[prost(uint32, tag = "2")]
+    pub(crate) num_labels: u32,
+    #[prost(int32, tag = "3")]
+    pub(crate) unique_component_id: i32,
+    #[prost(message, repeated, tag = "4")]
+    pub(crate) label_info_list: Vec<LabelInfo>,
+    #[prost(string, tag = "5")]
+    pub(crate) classifier_type: String,
+}
+
+/// `nvdslabelinfo`
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct LabelInfo {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) base_meta: Option<BaseMeta>,
+    #[prost(uint32, tag = "2")]
+    pub(crate) num_classes: u32,
+    #[prost(string, tag = "3")]
+    pub(crate) result_label: String,
+    #[prost(string, tag = "4")]
+    pub(crate) presult_label: String,
+    #[prost(uint32, tag = "5")]
+    pub(crate) result_class_id: u32,
+    #[prost(int32, tag = "6")]
+    pub(crate) label_id: i32,
+    #[prost(float, tag = "7")]
+    pub(crate) result_prob: f32,
+    #[prost(string, tag = "1000")]
+    pub(crate) own_result_label: String,
+}
