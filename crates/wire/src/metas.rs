@@ -79,7 +79,8 @@ pub fn decode_meta(bytes: &[u8], payload_len: u64) -> Result<Option<Kind>, Decod
         Some(Kind::Custom(custom)) => check_custom(custom)?,
         Some(Kind::Sei(sei)) => check_exactly("bytes in the UUID of an SEI message", sei.uuid.len(), 16)?,
         Some(Kind::Relation(relation)) => check_relation(relation)?,
-        Some(Kind::Crop(_) | Kind::Clipping(_) | Kind::Payload(_) | Kind::Serialized(_)) | None => {}
+        Some(Kind::Crop(_) | Kind::Clipping(_) | Kind::Payload(_) | Kind::Batch(_) | Kind::Serialized(_))
+        | None => {}
     }
     Ok(meta.kind)
 }

@@ -74,7 +74,7 @@ pub struct UcxSrc {
     lost_metas: Losses,
     names: Names,
     sticky: OnceLock<Arc<Sticky>>,
-    times: OnceLock<Arc<Times>>,
+    times: Times,
 }
 
 #[glib::object_subclass]
@@ -92,7 +92,6 @@ impl ObjectImpl for UcxSrc {
         source.set_format(gst::Format::Time);
         source.set_automatic_eos(false);
         let _ = self.sticky.set(Sticky::install(source.src_pad()));
-        let _ = self.times.set(Times::install(source.src_pad()));
     }
 }
 
@@ -427,9 +426,7 @@ impl PushSrcImpl for UcxSrc {
                     if let Some(sticky) = self.sticky.get() {
                         sticky.before_buffer();
                     }
-                    if let Some(times) = self.times.get() {
-                        times.before_buffer(self.obj().upcast_ref(), &buffer);
-                    }
+                    self.times.before_buffer(self.obj().upcast_ref(), &buffer);
                     return Ok(CreateSuccess::NewBuffer(buffer));
                 }
                 Err(Interrupted::Flushing) => return Err(gst::FlowError::Flushing),

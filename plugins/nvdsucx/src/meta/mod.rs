@@ -4,6 +4,7 @@
 //! serialises it, where it can (1.24 and newer). What cannot go at all is counted, and named in the log once.
 
 mod audio;
+mod deepstream;
 mod generic;
 mod names;
 mod relation;
@@ -144,6 +145,9 @@ fn encode(
     if let Some(kind) = relation::to_wire(buffer, api) {
         return Ok(Some(wire::encode_meta(kind)));
     }
+    if let Some(kind) = deepstream::to_wire(buffer, api) {
+        return kind.map(|kind| kind.map(wire::encode_meta));
+    }
     if gst::meta::meta_api_type_has_tag::<tags::MemoryReference>(api) {
         return Ok(None);
     }
@@ -222,6 +226,7 @@ fn attach_one(
         Kind::Protection(meta) => generic::attach_protection(buffer, meta, names),
         Kind::Custom(meta) => generic::attach_custom(buffer, meta, names),
         Kind::Payload(meta) => generic::attach_payload(buffer, meta),
+        Kind::Batch(meta) => deepstream::attach(buffer, meta),
         Kind::Relation(meta) => relation::attach(buffer, meta),
         Kind::Serialized(bytes) => gst_newer::serialize::deserialize(buffer, bytes)
             .map_err(|err| Malformed(format!("a meta as GStreamer serialises it: {err}"))),
@@ -246,6 +251,7 @@ fn name_of(kind: &Kind) -> &str {
         Kind::Protection(_) => "GstProtectionMetaAPI",
         Kind::Custom(custom) => &custom.name,
         Kind::Payload(_) => generic::PAYLOAD,
+        Kind::Batch(_) => deepstream::API,
         Kind::Relation(_) => relation::API,
         Kind::Serialized(_) => "serialised by GStreamer",
     }
