@@ -1,0 +1,5 @@
+//! Build information for the plugin.
+
+fn main() {
+    gst_plugin_version_helper::info();
+}

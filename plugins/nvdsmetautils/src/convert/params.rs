@@ -1,0 +1,136 @@
+//! Parameters of regions of interest, by the conventions of DL Streamer.
+//!
+//! | structure | fields | in the model |
+//! |---|---|---|
+//! | `detection` | `confidence` double, `label_id` int | the object's confidence and class |
+//! | `object_id` | `id` int, or uint64 where an int is too small | the tracker's number |
+//! | any other | `label` string, `confidence` double, perhaps `label_id` int | a classifier of that name |
+//! | `classifier` | as above, `type` string | a classifier whose name cannot name a structure |
+//!
+//! What a region has beyond them, or in another order, goes along as text.
+
+use dsmeta::model::{Classifier, Label, Object, UNTRACKED};
+use gst::glib::{GStr, gstr};
+use gst::{Structure, StructureRef};
+
+const DETECTION: &GStr = gstr!("detection");
+const CONFIDENCE: &GStr = gstr!("confidence");
+const CLASS: &GStr = gstr!("label_id");
+const TRACKED: &GStr = gstr!("object_id");
+const ID: &GStr = gstr!("id");
+const LABEL: &GStr = gstr!("label");
+const CLASSIFIER: &GStr = gstr!("classifier");
+const TYPE: &GStr = gstr!("type");
+/// Not a classification's, for it tells of which frame a region is.
+const FRAME: &GStr = gstr!("frame");
+
+/// Takes what `params`, that of the frame not among them, say into `object`. True if it now says all of it, so that [`build`] makes the same again.
+pub(super) fn read<'a>(params: impl Iterator<Item = &'a StructureRef>, object: &mut Object) -> bool {
+    let mut exact = true;
+    let mut order = 0;
+    for param in params {
+        let (place, complete) = match param.name() {
+            name if name == DETECTION => (1, detection(param, object)),
+            name if name == TRACKED => (2, tracked(param, object)),
+            _ => (3, classification(param, object)),
+        };
+        // Once each, but for classifications.
+        exact &= complete && (place > order || place == 3);
+        order = order.max(place);
+    }
+    exact
+}
+
+/// The parameters that `object` has by the conventions.
+pub(super) fn build(object: &Object) -> impl Iterator<Item = Structure> {
+    let detected = (object.confidence != 0.0 || object.class_id != 0).then(|| {
+        Structure::builder_static(DETECTION)
+            .field_with_static(CONFIDENCE, f64::from(object.confidence))
+            .field_with_static(CLASS, object.class_id)
+            .build()
+    });
+    let tracked = (object.object_id != UNTRACKED).then(|| {
+        let structure = Structure::builder_static(TRACKED);
+        match i32::try_from(object.object_id) {
+            Ok(id) => structure.field_with_static(ID, id).build(),
+            Err(_) => structure.field_with_static(ID, object.object_id).build(),
+        }
+    });
+    let classified = object
+        .classifiers
+        .iter()
+        .flat_map(|classifier| classifier.labels.iter().map(move |label| classified(classifier, label)));
+    detected.into_iter().chain(tracked).chain(classified)
+}
+
+fn detection(param: &StructureRef, object: &mut Object) -> bool {
+    let (Ok(confidence), class) = (param.get::<f64>(CONFIDENCE), param.get::<i32>(CLASS).ok()) else {
+        return false;
+    };
+    let (confidence, exact) = narrow(confidence);
+    (object.confidence, object.class_id) = (confidence, class.unwrap_or(0));
+    exact && class.is_some() && param.n_fields() == 2 && (confidence != 0.0 || class != Some(0))
+}
+
+fn tracked(param: &StructureRef, object: &mut Object) -> bool {
+    let id = param.get::<i32>(ID).ok().and_then(|id| u64::try_from(id).ok());
+    let large = || param.get::<u64>(ID).ok().filter(|id| *id > i32::MAX as u64);
+    let Some(id) = id.or_else(large).filter(|id| *id != UNTRACKED) else { return false };
+    object.object_id = id;
+    param.n_fields() == 1
+}
+
+fn classification(param: &StructureRef, object: &mut Object) -> bool {
+    let (Ok(label), Ok(confidence)) = (param.get::<&str>(LABEL), param.get::<f64>(CONFIDENCE)) else {
+        return false;
+    };
+    let (confidence, exact) = narrow(confidence);
+    let class = param.get::<i32>(CLASS).ok().and_then(|class| u32::try_from(class).ok());
+    let name = param.name();
+    let own = (name == CLASSIFIER).then(|| param.get::<&str>(TYPE).ok()).flatten();
+    object.classifiers.push(Classifier {
+        unique_component_id: 0,
+        classifier_type: own.unwrap_or(name.as_str()).to_owned(),
+        labels: vec![Label {
+            result_label: label.to_owned(),
+            result_class_id: class.unwrap_or(0),
+            result_prob: confidence,
+            ..Label::default()
+        }],
+    });
+    let known = 2 + usize::from(class.is_some()) + usize::from(own.is_some());
+    exact
+        && name != FRAME
+        && class != Some(0)
+        && param.n_fields() == known
+        && own.is_none_or(|own| !can_name(own))
+}
+
+fn classified(classifier: &Classifier, label: &Label) -> Structure {
+    let name = classifier.classifier_type.as_str();
+    let text = if label.result_label.is_empty() { &label.presult_label } else { &label.result_label };
+    let (name, own) = if can_name(name) { (name, None) } else { (CLASSIFIER.as_str(), Some(name)) };
+    Structure::builder(name)
+        .field_with_static(LABEL, text)
+        .field_with_static(CONFIDENCE, f64::from(label.result_prob))
+        .field_with_static_if_some(
+            CLASS,
+            i32::try_from(label.result_class_id).ok().filter(|class| *class != 0),
+        )
+        .field_with_static_if_some(TYPE, own)
+        .build()
+}
+
+/// Whether a classification can have this name: GStreamer takes it, and no convention does.
+fn can_name(name: &str) -> bool {
+    let rest = |c: char| c.is_ascii_alphanumeric() || "/-_.:+".contains(c);
+    name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.chars().all(rest)
+        && ![DETECTION, TRACKED, CLASSIFIER, FRAME].iter().any(|taken| *taken == name)
+}
+
+/// `value` in the model's precision, and whether nothing of it got lost. What is no number is 0.
+fn narrow(value: f64) -> (f32, bool) {
+    let narrow = value as f32;
+    if narrow.is_finite() { (narrow, f64::from(narrow) == value) } else { (0.0, false) }
+}
