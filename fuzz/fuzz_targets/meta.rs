@@ -4,11 +4,20 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use nvdsucx_wire::{decode_meta, encode_meta};
+use nvdsucx_wire::meta::Kind;
+use nvdsucx_wire::{Region, decode_meta, encode_meta};
 
 fuzz_target!(|input: &[u8]| {
     let Some((payload_len, bytes)) = input.split_first_chunk() else { return };
     let payload_len = u64::from_le_bytes(*payload_len);
+    // Who reads less reads the same.
+    if let Some(region) = Region::read(bytes) {
+        let params = region.params().map(|param| param.values().count()).count();
+        let read = decode_meta(bytes, payload_len).expect("what one accepts the other does");
+        assert!(
+            matches!(read, Some(Kind::Region(other)) if other.r#type == region.r#type && other.params.len() == params)
+        );
+    }
     match decode_meta(bytes, payload_len) {
         Ok(None) => (),
         Ok(Some(kind)) => {

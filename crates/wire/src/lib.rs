@@ -21,6 +21,7 @@ mod metas;
 mod negotiate;
 mod prefix;
 mod record;
+mod region;
 mod sticky;
 
 mod schema {
@@ -48,4 +49,5 @@ pub use prefix::{
     AM_CONTROL, AM_FRAME, CLIENT_ID_MAGIC, OLDEST_VERSION, Prefix, VERSION, client_id, is_native_client_id,
 };
 pub use record::{MAX_SPANS, RecordHead, RecordKind, Span};
+pub use region::{FieldValue, Param, ParamWriter, Region, RegionWriter};
 pub use sticky::{MAX_STICKY, StickyEvents, is_sticky};

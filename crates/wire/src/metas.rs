@@ -141,11 +141,8 @@ fn check_custom(custom: &CustomMeta) -> Result<(), DecodeError> {
 fn check_structure(structure: &Structure) -> Result<(), DecodeError> {
     check_plain("a structure", &structure.text)?;
     check_count("fields in a structure", structure.fields.len(), MAX_FIELDS)?;
-    let name = &structure.name;
-    let named = name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || "/-_.:+".contains(c));
-    if structure.text.is_empty() && !named {
-        return Err(DecodeError::Name { what: "the name of a structure" });
+    if structure.text.is_empty() {
+        check_name_of_structure(&structure.name)?;
     }
     for field in &structure.fields {
         check_plain("the name of a field", &field.name)?;
@@ -187,7 +184,16 @@ fn check_relation(relation: &RelationMeta) -> Result<(), DecodeError> {
     })
 }
 
-fn check_plain(what: &'static str, text: &str) -> Result<(), DecodeError> {
+/// As GStreamer has it.
+pub(crate) fn check_name_of_structure(name: &str) -> Result<(), DecodeError> {
+    let allowed = |c: u8| c.is_ascii_alphanumeric() || b"/-_.:+".contains(&c);
+    if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || !name.bytes().all(allowed) {
+        return Err(DecodeError::Name { what: "the name of a structure" });
+    }
+    Ok(())
+}
+
+pub(crate) fn check_plain(what: &'static str, text: &str) -> Result<(), DecodeError> {
     check_text(what, text, usize::MAX)
 }
 

@@ -74,18 +74,87 @@ proptest! {
     }
 
     #[test]
-    fn any_region_survives(
-        (label, x, y, width, height) in ("[^\0]{0,200}", any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>()),
-        (id, parent_id) in any::<(i32, i32)>(),
-        fields in proptest::collection::vec(("[^\0]{1,40}", value()), 0..20),
-        params in 0..MAX_PARAMS,
-    ) {
-        let fields = fields.into_iter().map(|(name, value)| Field { name, value: Some(value) }).collect();
-        let param = Structure { name: "p-1/x_:+".into(), fields, text: String::new() };
-        let region = RegionOfInterestMeta {
-            r#type: label, id, parent_id, x, y, width, height, params: vec![param; params],
-        };
+    fn any_region_survives(region in region()) {
         taken(Kind::Region(region));
+    }
+
+    #[test]
+    fn a_region_is_written_and_read_as_any_meta_is(region in region()) {
+        let bytes = encode_meta(Kind::Region(region.clone()));
+        prop_assert_eq!(&write(&region), &bytes);
+        prop_assert_eq!(Region::read(&bytes).map(|read| own(&read)), Some(region));
+    }
+
+    #[test]
+    fn a_damaged_region_is_left_to_who_knows_more_or_read_as_any_meta_is(
+        region in region(),
+        damage in proptest::collection::vec(any::<(prop::sample::Index, u8)>(), 1..4),
+    ) {
+        let mut bytes = write(&region);
+        for (at, byte) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        if let Some(read) = Region::read(&bytes) {
+            let slow = decode_meta(&bytes, PAYLOAD).unwrap().map(encode_meta);
+            prop_assert_eq!(slow, Some(encode_meta(Kind::Region(own(&read)))));
+        }
+    }
+}
+
+fn region() -> impl Strategy<Value = RegionOfInterestMeta> {
+    let field = ("[^\0]{1,40}", value()).prop_map(|(name, value)| Field { name, value: Some(value) });
+    let fields = proptest::collection::vec(field, 0..20);
+    let by_field = ("[a-zA-Z][a-zA-Z0-9/_.:+-]{0,20}", fields).prop_map(|(name, fields)| Structure {
+        name,
+        fields,
+        text: String::new(),
+    });
+    let as_text = "[^\0]{1,40}".prop_map(|text| Structure { text, ..Structure::default() });
+    let params = proptest::collection::vec(prop_oneof![by_field, as_text], 0..4);
+    let numbers = (any::<(i32, i32)>(), any::<(u32, u32, u32, u32)>());
+    ("[^\0]{0,200}", numbers, params).prop_map(|(label, ((id, parent_id), (x, y, width, height)), params)| {
+        RegionOfInterestMeta { r#type: label, id, parent_id, x, y, width, height, params }
+    })
+}
+
+fn write(region: &RegionOfInterestMeta) -> Vec<u8> {
+    let rectangle = [region.x, region.y, region.width, region.height];
+    let mut writer = RegionWriter::new(&region.r#type, region.id, region.parent_id, rectangle);
+    for param in &region.params {
+        if param.text.is_empty() {
+            let fields = param.fields.iter();
+            writer.param(&param.name, |to| {
+                fields.for_each(|field| to.field(&field.name, field.value.as_ref().unwrap().into()));
+                true
+            });
+        } else {
+            writer.text_param(&param.text);
+        }
+    }
+    writer.finish()
+}
+
+fn own(region: &Region<'_>) -> RegionOfInterestMeta {
+    let [x, y, width, height] = region.rectangle;
+    let param = |param: Param<'_>| Structure {
+        name: param.name.to_owned(),
+        fields: param
+            .values()
+            .map(|(name, value)| Field { name: name.to_owned(), value: Some(value.into()) })
+            .collect(),
+        text: param.text.to_owned(),
+    };
+    let params = region.params().map(param).collect();
+    RegionOfInterestMeta {
+        r#type: region.r#type.to_owned(),
+        id: region.id,
+        parent_id: region.parent_id,
+        x,
+        y,
+        width,
+        height,
+        params,
     }
 }
 

@@ -73,13 +73,23 @@ impl Arrived {
         self.metas.iter().find_map(|meta| meta::crop(meta))
     }
 
-    /// Puts the planes where `caps` alone puts them, with the pixel at `crop` first; the layout and the crop are done then.
-    pub(crate) fn repack(&mut self, caps: &VideoInfo, crop: Option<(u32, u32)>) -> Result<(), Malformed> {
-        self.buffer = video::repack(&self.buffer, caps, crop.unwrap_or_default())?;
+    /// Puts the planes where `caps` alone puts them.
+    pub(crate) fn repack(&mut self, caps: &VideoInfo) -> Result<(), Malformed> {
+        self.repack_from(caps, (0, 0))
+    }
+
+    /// The same, with the pixel at `origin` first. That is what a crop asks for, and so none is left.
+    pub(crate) fn crop_to(&mut self, caps: &VideoInfo, origin: (u32, u32)) -> Result<(), Malformed> {
+        self.repack_from(caps, origin)?;
+        self.metas.retain(|meta| meta::crop(meta).is_none());
+        Ok(())
+    }
+
+    fn repack_from(&mut self, caps: &VideoInfo, origin: (u32, u32)) -> Result<(), Malformed> {
+        self.buffer = video::repack(&self.buffer, caps, origin)?;
         if self.layout.take().is_some() {
             self.metas.remove(0);
         }
-        self.metas.retain(|meta| crop.is_none() || meta::crop(meta).is_none());
         Ok(())
     }
 

@@ -350,8 +350,11 @@ fn copy_from(
         let to_stride = usize::try_from(target.plane_stride()[plane as usize]).ok()?;
         let from = source.plane_data(plane).ok()?;
         let to = target.plane_data_mut(plane).ok()?;
+        // Of samples that several pixels share, the one that the first pixel has.
+        let left = (x >> format.w_sub()[component as usize]) as usize * pixel;
+        let top = (y >> format.h_sub()[component as usize]) as usize;
         for row in 0..down(height) {
-            let start = (down(y) + row) * stride + across(x);
+            let start = (top + row) * stride + left;
             let bytes = from.get(start..start + across(width))?;
             to.get_mut(row * to_stride..)?.get_mut(..bytes.len())?.copy_from_slice(bytes);
         }

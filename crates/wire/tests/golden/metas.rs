@@ -95,7 +95,11 @@ pub fn all() -> Vec<GoldenMeta> {
             Kind::Relation(relation()),
             "8a015c0a190a170a036361721001180420062808350000003f3d0000403f0a0e120c0a0a0a03726564150000003f0a081a060809100120010a1d221b080112054752415938180220012a0200013202000140074814500a0a00120410041808",
         ),
-        meta("batch", Kind::Batch(PayloadMeta { r#type: 0xfe_dcba, data: vec![16, 1] }), "9a010908bab9fb0712021001"),
+        meta(
+            "batch",
+            Kind::Batch(PayloadMeta { r#type: 0xfe_dcba, data: vec![16, 1] }),
+            "9a010908bab9fb0712021001",
+        ),
         meta("serialized", Kind::Serialized(vec![1, 0, 0, 0]), "92010401000000"),
     ]
 }

@@ -249,27 +249,7 @@ impl UcxSrc {
         let format = self.state.lock().unwrap().format.clone();
         let mut arrived = buffer::from_frame(frame, format.video.as_deref())
             .map_err(|err| self.malformed(session, &err))?;
-        if let Some(stream) = &format.video {
-            let crop = arrived.crop();
-            let standard = arrived.layout.as_ref().is_none_or(|layout| layout.is_standard(&stream.info));
-            if crop.is_some() || !standard {
-                let downstream = self.downstream(format.downstream)?;
-                let crop = crop.filter(|_| !downstream.takes_crops);
-                if crop.is_some() || !(standard || downstream.takes_layouts) {
-                    let buffer = &arrived.buffer;
-                    gst::log!(
-                        self.category(),
-                        imp = self,
-                        "repacked for elements that know no better: {buffer:?}"
-                    );
-                    arrived
-                        .repack(&stream.info, crop.map(|crop| (crop.x, crop.y)))
-                        .map_err(|err| self.malformed(session, &err))?;
-                }
-            }
-        }
-        let stream = meta::Stream { video: format.video.as_deref(), audio: format.audio.as_deref() };
-        Ok(arrived.complete(stream, &self.names, |kind, why| {
+        let lost = |kind: &str, why: &str| {
             if self.lost_metas.add(kind) {
                 gst::warning!(
                     self.category(),
@@ -277,7 +257,25 @@ impl UcxSrc {
                     "a meta ({kind}) was lost, as others of it will be: {why}"
                 );
             }
-        }))
+        };
+        if let Some(stream) = &format.video {
+            let crop = arrived.crop();
+            let standard = arrived.layout.as_ref().is_none_or(|layout| layout.is_standard(&stream.info));
+            if crop.is_some() || !standard {
+                let downstream = self.downstream(format.downstream)?;
+                let crop = crop.filter(|_| !downstream.takes_crops);
+                let cropped = crop.map(|crop| arrived.crop_to(&stream.info, (crop.x, crop.y)));
+                if let Some(Err(err)) = &cropped {
+                    lost(meta::CROP, &err.0);
+                }
+                if !(standard || downstream.takes_layouts || matches!(cropped, Some(Ok(())))) {
+                    gst::log!(self.category(), imp = self, "repacked for elements that know no layouts");
+                    arrived.repack(&stream.info).map_err(|err| self.malformed(session, &err))?;
+                }
+            }
+        }
+        let stream = meta::Stream { video: format.video.as_deref(), audio: format.audio.as_deref() };
+        Ok(arrived.complete(stream, &self.names, lost))
     }
 
     /// What downstream understands; it is asked once for each format.

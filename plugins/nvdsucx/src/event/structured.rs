@@ -49,7 +49,9 @@ pub(super) fn to_wire(kind: EventKind, event: &EventRef) -> Result<wire::Structu
 
 /// `structure` as text. Fails if it holds what has no text form, a pointer for example.
 pub(crate) fn to_text(structure: &gst::StructureRef) -> Result<String, Malformed> {
-    let text = structure.to_string();
+    // GStreamer 1.24 and newer have a short name for this type, which older ones do not know. In a string there would be
+    // backslashes before the brackets.
+    let text = structure.to_string().replace("(caps)", "(GstCaps)");
     // What the other side would do is tried here, where the cause can still be named.
     let copy = parse(&text)?;
     if structure.fields().any(|field| copy.value(field).is_err()) {

@@ -27,6 +27,7 @@ use gst_video::{
     VideoRegionOfInterestMeta, VideoTimeCodeMeta,
 };
 use nvdsucx_session::wire;
+use wire::encode_meta;
 use wire::meta::Kind;
 
 use crate::event::Malformed;
@@ -38,8 +39,11 @@ const MAX_BYTES: usize = wire::MAX_HEADER as usize - 4096;
 /// Kinds that are named in the log, at most: a peer could make up more of them.
 const MAX_NAMED: usize = 256;
 
+pub(crate) const CROP: &str = "GstVideoCropMetaAPI";
+const REGION: &str = "GstVideoRegionOfInterestMetaAPI";
+
 type AnyMeta<'a> = MetaRef<'a, gst::Meta>;
-type Encode = fn(&AnyMeta<'_>) -> Result<Kind, Malformed>;
+type Encode = fn(&AnyMeta<'_>) -> Result<Vec<u8>, Malformed>;
 type Propose = fn(&mut gst::query::Allocation);
 
 /// A kind of meta that there is a message for.
@@ -55,20 +59,22 @@ static KINDS: LazyLock<Vec<Known>> = LazyLock::new(|| {
         Known { api: T::meta_api(), encode, propose: |query| query.add_allocation_meta::<T>(None) }
     }
     vec![
-        kind::<VideoMeta>(|meta| video::layout(of(meta)?)),
-        kind::<VideoCropMeta>(|meta| Ok(video::crop(of(meta)?))),
+        kind::<VideoMeta>(|meta| video::layout(of(meta)?).map(encode_meta)),
+        kind::<VideoCropMeta>(|meta| Ok(encode_meta(video::crop(of(meta)?)))),
         kind::<VideoRegionOfInterestMeta>(|meta| video::region(of(meta)?)),
-        kind::<VideoAffineTransformationMeta>(|meta| Ok(video::affine(of(meta)?))),
-        kind::<VideoTimeCodeMeta>(|meta| video::time_code(of(meta)?)),
-        kind::<VideoCaptionMeta>(|meta| Ok(video::caption(of(meta)?))),
-        kind::<VideoAFDMeta>(|meta| Ok(video::afd(of(meta)?))),
-        kind::<VideoBarMeta>(|meta| Ok(video::bar(of(meta)?))),
-        kind::<VideoSeiUserDataUnregisteredMeta>(|meta| Ok(video::sei(of(meta)?))),
-        kind::<AudioMeta>(|meta| audio::layout(of(meta)?)),
-        kind::<AudioClippingMeta>(|meta| audio::clipping(of(meta)?)),
-        kind::<AudioLevelMeta>(|meta| Ok(audio::level(of(meta)?))),
-        kind::<gst::meta::ReferenceTimestampMeta>(|meta| Ok(generic::reference_timestamp(of(meta)?))),
-        kind::<gst::meta::ProtectionMeta>(|meta| generic::protection(of(meta)?)),
+        kind::<VideoAffineTransformationMeta>(|meta| Ok(encode_meta(video::affine(of(meta)?)))),
+        kind::<VideoTimeCodeMeta>(|meta| video::time_code(of(meta)?).map(encode_meta)),
+        kind::<VideoCaptionMeta>(|meta| Ok(encode_meta(video::caption(of(meta)?)))),
+        kind::<VideoAFDMeta>(|meta| Ok(encode_meta(video::afd(of(meta)?)))),
+        kind::<VideoBarMeta>(|meta| Ok(encode_meta(video::bar(of(meta)?)))),
+        kind::<VideoSeiUserDataUnregisteredMeta>(|meta| Ok(encode_meta(video::sei(of(meta)?)))),
+        kind::<AudioMeta>(|meta| audio::layout(of(meta)?).map(encode_meta)),
+        kind::<AudioClippingMeta>(|meta| audio::clipping(of(meta)?).map(encode_meta)),
+        kind::<AudioLevelMeta>(|meta| Ok(encode_meta(audio::level(of(meta)?)))),
+        kind::<gst::meta::ReferenceTimestampMeta>(|meta| {
+            Ok(encode_meta(generic::reference_timestamp(of(meta)?)))
+        }),
+        kind::<gst::meta::ProtectionMeta>(|meta| generic::protection(of(meta)?).map(encode_meta)),
     ]
 });
 
@@ -137,22 +143,22 @@ fn encode(
     api: glib::Type,
 ) -> Result<Option<Vec<u8>>, Malformed> {
     if let Some(kind) = KINDS.iter().find(|kind| kind.api == api) {
-        return (kind.encode)(meta).map(|kind| Some(wire::encode_meta(kind)));
+        return (kind.encode)(meta).map(Some);
     }
     if let Some(custom) = meta.try_as_custom_meta() {
-        return generic::custom(custom, api).map(|kind| Some(wire::encode_meta(kind)));
+        return generic::custom(custom, api).map(|kind| Some(encode_meta(kind)));
     }
     if let Some(kind) = relation::to_wire(buffer, api) {
-        return Ok(Some(wire::encode_meta(kind)));
+        return Ok(Some(encode_meta(kind)));
     }
     if let Some(kind) = deepstream::to_wire(buffer, api) {
-        return kind.map(|kind| kind.map(wire::encode_meta));
+        return kind.map(|kind| kind.map(encode_meta));
     }
     if gst::meta::meta_api_type_has_tag::<tags::MemoryReference>(api) {
         return Ok(None);
     }
     match gst_newer::serialize::serialize(meta) {
-        Some(bytes) => Ok(Some(wire::encode_meta(Kind::Serialized(bytes)))),
+        Some(bytes) => Ok(Some(encode_meta(Kind::Serialized(bytes)))),
         None => Err(Malformed("neither this plugin nor GStreamer can serialise it".to_owned())),
     }
 }
@@ -185,6 +191,12 @@ pub(crate) fn attach(
     mut lost: impl FnMut(&str, &str),
 ) {
     for bytes in metas {
+        if let Some(region) = wire::Region::read(bytes) {
+            if let Err(err) = video::attach_region(buffer, &region, names) {
+                lost(REGION, &err.0);
+            }
+            continue;
+        }
         match wire::decode_meta(bytes, buffer.size() as u64) {
             Ok(Some(kind)) => {
                 if let Err(err) = attach_one(buffer, &kind, stream, names) {
@@ -206,7 +218,12 @@ fn attach_one(
     match kind {
         Kind::Video(meta) => video::attach_layout(buffer, meta, stream.video),
         Kind::Crop(meta) => video::attach_crop(buffer, meta, stream.video),
-        Kind::Region(meta) => video::attach_region(buffer, meta, names),
+        Kind::Region(_) => {
+            let bytes = encode_meta(kind.clone());
+            let region =
+                wire::Region::read(&bytes).ok_or_else(|| Malformed(format!("a region: {kind:?}")))?;
+            video::attach_region(buffer, &region, names)
+        }
         Kind::Affine(meta) => video::attach_affine(buffer, meta),
         Kind::TimeCode(meta) => video::attach_time_code(buffer, meta),
         Kind::Caption(meta) => video::attach_caption(buffer, meta),
@@ -236,9 +253,9 @@ fn attach_one(
 fn name_of(kind: &Kind) -> &str {
     match kind {
         Kind::Video(_) => "GstVideoMetaAPI",
-        Kind::Crop(_) => "GstVideoCropMetaAPI",
-        Kind::Region(_) => "GstVideoRegionOfInterestMetaAPI",
-        Kind::Affine(_) => "GstVideoAffineTransformationMetaAPI",
+        Kind::Crop(_) => CROP,
+        Kind::Region(_) => REGION,
+        Kind::Affine(_) => "GstVideoAffineTransformationAPI",
         Kind::TimeCode(_) => "GstVideoTimeCodeMetaAPI",
         Kind::Caption(_) => "GstVideoCaptionMetaAPI",
         Kind::Afd(_) => "GstVideoAFDMetaAPI",

@@ -14,22 +14,32 @@ const MAX_LENGTH: usize = 1024;
 /// The names that have come. GStreamer keeps names of fields, labels and metas for as long as the process lives (as a
 /// `GQuark`), so a peer must not be able to invent new ones without end.
 #[derive(Debug, Default)]
-pub(crate) struct Names(Mutex<HashSet<Box<str>>>);
+pub(crate) struct Names(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    all: HashSet<Box<str>>,
+    /// Some of them. The same few names come again and again.
+    some: Vec<Box<str>>,
+}
 
 impl Names {
     /// Whether `name` may be given to GStreamer.
     pub(crate) fn admit(&self, name: &str) -> Result<(), Malformed> {
-        let mut names = self.0.lock().unwrap();
-        if names.contains(name) {
+        let Known { all, some } = &mut *self.0.lock().unwrap();
+        if some.iter().any(|known| **known == *name) || all.contains(name) {
             return Ok(());
         }
-        if name.len() > MAX_LENGTH || names.len() >= MAX_NAMES {
+        if name.len() > MAX_LENGTH || all.len() >= MAX_NAMES {
             return Err(Malformed(format!(
                 "a name of {} bytes, where at most {MAX_LENGTH} are allowed, and at most {MAX_NAMES} different names",
                 name.len()
             )));
         }
-        names.insert(name.into());
+        all.insert(name.into());
+        if some.len() < 8 {
+            some.push(name.into());
+        }
         Ok(())
     }
 }

@@ -10,9 +10,10 @@ use gst_video::{
 };
 use nvdsucx_session::wire;
 use wire::meta::Kind;
+use wire::{Region, RegionWriter};
 
 use super::{Names, structure};
-use crate::event::Malformed;
+use crate::event::{self, Malformed};
 use crate::ffi::{from_number, region_type};
 use crate::video::Stream;
 
@@ -54,32 +55,31 @@ pub(super) fn attach_crop(
     Ok(())
 }
 
-pub(super) fn region(meta: &VideoRegionOfInterestMeta) -> Result<Kind, Malformed> {
+/// Encoded: there may be hundreds, and this way costs less than a message in between.
+pub(super) fn region(meta: &VideoRegionOfInterestMeta) -> Result<Vec<u8>, Malformed> {
     let (x, y, width, height) = meta.rect();
-    Ok(Kind::Region(wire::RegionOfInterestMeta {
-        r#type: region_type(meta).to_owned(),
-        id: meta.id(),
-        parent_id: meta.parent_id(),
-        x,
-        y,
-        width,
-        height,
-        params: meta.params().map(structure::to_wire).collect::<Result<_, _>>()?,
-    }))
+    let (id, parent_id) = (meta.id(), meta.parent_id());
+    let mut region = RegionWriter::new(region_type(meta), id, parent_id, [x, y, width, height]);
+    for param in meta.params() {
+        if !region.param(param.name(), |fields| structure::write(param, fields)) {
+            region.text_param(&event::structure_to_text(param)?);
+        }
+    }
+    Ok(region.finish())
 }
 
 pub(super) fn attach_region(
     buffer: &mut gst::BufferRef,
-    meta: &wire::RegionOfInterestMeta,
+    region: &Region<'_>,
     names: &Names,
 ) -> Result<(), Malformed> {
-    names.admit(&meta.r#type)?;
-    let params = meta.params.iter().map(|param| structure::from_wire(param, names));
+    names.admit(region.r#type)?;
+    let [x, y, width, height] = region.rectangle;
+    let params = region.params().map(|param| structure::from_param(&param, names));
     let params = params.collect::<Result<Vec<_>, _>>()?;
-    let rectangle = (meta.x, meta.y, meta.width, meta.height);
-    let mut added = VideoRegionOfInterestMeta::add(buffer, &meta.r#type, rectangle);
-    added.set_id(meta.id);
-    added.set_parent_id(meta.parent_id);
+    let mut added = VideoRegionOfInterestMeta::add(buffer, region.r#type, (x, y, width, height));
+    added.set_id(region.id);
+    added.set_parent_id(region.parent_id);
     params.into_iter().for_each(|param| added.add_param(param));
     Ok(())
 }
