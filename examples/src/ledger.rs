@@ -8,6 +8,8 @@ use anyhow::Context as _;
 use gst::prelude::*;
 use gst_video::prelude::*;
 
+use crate::metas;
+
 /// Counts and digests the buffers that pass a pad.
 pub(crate) struct Ledger(Mutex<Entries>);
 
@@ -17,6 +19,8 @@ struct Entries {
     bytes: u64,
     content: DefaultHasher,
     times: DefaultHasher,
+    regions: u64,
+    payloads: u64,
     video: Option<gst_video::VideoInfo>,
     first: Option<Instant>,
     last: Option<Instant>,
@@ -80,12 +84,14 @@ impl Ledger {
             _ => std::time::Duration::ZERO,
         };
         format!(
-            "done frames={} bytes={} seconds={:.3} content={:016x} times={:016x}",
+            "done frames={} bytes={} seconds={:.3} content={:016x} times={:016x} regions={} payloads={}",
             entries.frames,
             entries.bytes,
             took.as_secs_f64(),
             entries.content.finish(),
-            entries.times.finish()
+            entries.times.finish(),
+            entries.regions,
+            entries.payloads
         )
     }
 }
@@ -103,6 +109,9 @@ impl Entries {
         for time in [buffer.pts(), buffer.duration()] {
             self.times.write_u64(time.map_or(u64::MAX, gst::ClockTime::nseconds));
         }
+        let (regions, payloads) = metas::count(buffer);
+        self.regions += regions;
+        self.payloads += payloads;
         let digested = match &self.video {
             Some(info) => digest_picture(&mut self.content, buffer, info),
             None => buffer.map_readable().map(|bytes| self.content.write(&bytes)).is_ok(),

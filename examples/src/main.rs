@@ -1,26 +1,40 @@
 //! `pipe-side`: runs one side of an example and says what went through it.
 //!
 //! ```text
-//! pipe-side [--observe NAME] [--until-stdin-closes] PIPELINE
+//! pipe-side [OPTIONS] PIPELINE
+//!   --observe NAME         the element whose buffers are counted and digested (default: ucx)
+//!   --detector COMMAND     `identity name=detect`: shows the pictures to COMMAND, puts the objects it finds on the buffers
+//!                          (detect.py says how it is talked to)
+//!   --list FILE            `identity name=list`: writes a line for each object and sound level on the buffers
+//!   --regions-off          takes the regions of interest off the observed buffers, before they are counted
+//!   --draw                 `identity name=draw`: draws the regions of interest that are on the buffers
+//!   --sheet FILE           a PNG with some of the observed pictures
+//!   --until-stdin-closes   ends the stream when standard input closes
 //! ```
 //!
-//! PIPELINE is what one would give to `gst-launch-1.0`, as one argument. The buffers that pass the element called NAME
-//! (default: `ucx`) are counted and digested. Standard output gets one line per report, a word and `key=value` pairs:
+//! PIPELINE is what one would give to `gst-launch-1.0`, as one argument. Standard output gets one line per report, a word and
+//! `key=value` pairs:
 //!
 //! ```text
 //! listening port=40123                  a listening element is ready
 //! progress frames=31 bytes=42854400 percent=23
 //! lanes address=127.0.0.1:40123 ucx=1.13.1 path=mapped lanes=tcp/lo
-//! done frames=132 bytes=182476800 seconds=2.871 content=93a… times=7c0…
+//! done frames=132 bytes=182476800 seconds=2.871 content=93a… times=7c0… regions=0 payloads=0
 //! ```
 //!
 //! `done` comes only after a clean end of stream. Ctrl-C (or a closed standard input, where asked for) sends the end of
 //! stream through the pipeline, so that files are finished; a second Ctrl-C stops at once.
 
+mod detector;
+mod draw;
 mod ledger;
+mod metas;
+mod probe;
+mod sheet;
 mod transport;
 
 use std::io::{Read as _, Write as _};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -43,6 +57,11 @@ const EXIT_INTERRUPTED: u8 = 130;
 struct Arguments {
     pipeline: String,
     observe: String,
+    detector: Option<String>,
+    list: Option<PathBuf>,
+    regions_off: bool,
+    draw: bool,
+    sheet: Option<PathBuf>,
     until_stdin_closes: bool,
 }
 
@@ -65,20 +84,34 @@ fn main() -> std::process::ExitCode {
 fn parse_arguments() -> anyhow::Result<Arguments> {
     use lexopt::prelude::*;
 
-    let mut pipeline = None;
-    let mut observe = "ucx".to_owned();
-    let mut until_stdin_closes = false;
+    let mut arguments = Arguments {
+        pipeline: String::new(),
+        observe: "ucx".to_owned(),
+        detector: None,
+        list: None,
+        regions_off: false,
+        draw: false,
+        sheet: None,
+        until_stdin_closes: false,
+    };
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
-            Long("observe") => observe = parser.value()?.string()?,
-            Long("until-stdin-closes") => until_stdin_closes = true,
-            Value(value) if pipeline.is_none() => pipeline = Some(value.string()?),
+            Long("observe") => arguments.observe = parser.value()?.string()?,
+            Long("detector") => arguments.detector = Some(parser.value()?.string()?),
+            Long("list") => arguments.list = Some(parser.value()?.into()),
+            Long("regions-off") => arguments.regions_off = true,
+            Long("draw") => arguments.draw = true,
+            Long("sheet") => arguments.sheet = Some(parser.value()?.into()),
+            Long("until-stdin-closes") => arguments.until_stdin_closes = true,
+            Value(value) if arguments.pipeline.is_empty() => arguments.pipeline = value.string()?,
             other => return Err(other.unexpected().into()),
         }
     }
-    let pipeline = pipeline.context("usage: pipe-side [--observe NAME] [--until-stdin-closes] PIPELINE")?;
-    Ok(Arguments { pipeline, observe, until_stdin_closes })
+    if arguments.pipeline.is_empty() {
+        bail!("usage: pipe-side [OPTIONS] PIPELINE");
+    }
+    Ok(arguments)
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
@@ -102,9 +135,23 @@ fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
             pipeline
         }
     };
-    let observed = pipeline
-        .by_name(&arguments.observe)
-        .with_context(|| format!("the pipeline has no element with name={}", arguments.observe))?;
+    let named = |name: &str| {
+        pipeline.by_name(name).with_context(|| format!("the pipeline has no element with name={name}"))
+    };
+    let observed = named(&arguments.observe)?;
+    if let Some(command) = &arguments.detector {
+        detector::attach(&named("detect")?, command)?;
+    }
+    if let Some(file) = &arguments.list {
+        metas::list(&named("list")?, file)?;
+    }
+    if arguments.draw {
+        draw::attach(&named("draw")?)?;
+    }
+    if arguments.regions_off {
+        metas::take_regions_off(&observed)?;
+    }
+    let sheet = arguments.sheet.as_ref().map(|_| sheet::attach(&observed)).transpose()?;
     let ledger = ledger::attach(&observed)?;
     let transport = transport::attach(&observed);
 
@@ -112,6 +159,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let stopped = pipeline.set_state(gst::State::Null);
     let outcome = outcome?;
     stopped.context("the pipeline does not stop")?;
+    if let (Some(sheet), Some(file)) = (&sheet, &arguments.sheet) {
+        sheet.write(file)?;
+    }
     if matches!(outcome, Outcome::Finished) {
         say(&ledger.summary())?;
     }

@@ -1,8 +1,7 @@
 //! Runs an example for real, in one process a side, and checks what arrived.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -11,10 +10,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 
 use crate::Outcome;
-use crate::examples::{self, Check, Example, Files, PORT, Plan, Program};
-use crate::fetch::CLIP;
+use crate::checks::Checker;
+use crate::examples::{self, Example, Files, PORT, Plan, Program};
 use crate::setup::{self, For};
-use crate::shell::{self, Workspace, output_of};
+use crate::shell::{self, Workspace};
 use crate::side::{Report, Side};
 
 const STARTS_WITHIN: Duration = Duration::from_secs(20);
@@ -47,7 +46,8 @@ struct Stage<'a> {
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<Outcome> {
     if options.list {
         for example in examples::ALL {
-            println!("{:<12} {}", example.name, example.about);
+            let number = example.number.map_or_else(String::new, |number| number.to_string());
+            println!("{number:<2} {:<12} {}", example.name, example.about);
         }
         return Ok(Outcome::Done);
     }
@@ -61,30 +61,37 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<Ou
         ensure!(input.is_file(), "there is no file {}", input.display());
     }
 
-    let needs_clip = input.is_none() && example.takes_clip;
+    let clip = example.clip.filter(|_| input.is_none());
     let mut needs = vec![For::Building, For::Running];
-    if needs_clip && CLIP.cached(workspace).is_none() {
+    needs.extend(example.needs);
+    if clip.is_some_and(|clip| clip.cached(workspace).is_none()) {
         needs.push(For::Fetching);
     }
     setup::ensure(&needs, options.offline)?;
 
     let folder = workspace.target.join("demo");
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let input = match input {
-        Some(input) => input,
-        None if needs_clip => CLIP.fetch(workspace, options.offline)?,
-        None => examples::licence_as_subtitles(workspace, &folder)?,
+    let input = match (input, clip) {
+        (Some(input), _) => input,
+        (None, Some(clip)) => clip.fetch(workspace, options.offline)?,
+        (None, None) => examples::licence_as_subtitles(workspace, &folder)?,
     };
     let output = output.unwrap_or_else(|| folder.join(format!("{}.{}", example.name, example.extension)));
     ensure!(input != output, "input and output are the same file: {}", input.display());
-    let files = Files { input, output, folder };
+    let files = Files { input, output, folder, sources: workspace.root.join("examples") };
 
     let mut build = workspace.cargo();
     build.args(["build", "--release", "-p", "gst-plugin-nvdsucx", "-p", "nvdsucx-examples"]);
+    if example.metadata {
+        build.args(["-p", "gst-plugin-nvdsmetautils"]);
+    }
     if options.offline {
         build.env("CARGO_NET_OFFLINE", "true");
     }
     shell::run(&mut build)?;
+    if example.metadata {
+        workspace.link_plugin("release", "libgstnvdsmetautils.so")?;
+    }
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register(signal, interrupted.clone())?;
@@ -102,8 +109,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<Ou
         return Ok(Outcome::Interrupted);
     };
     compare(&sides)?;
+    let checker = Checker { workspace, program: &stage.program, environment: &stage.environment };
     for check in &plan.checks {
-        stage.check(check, &sides)?;
+        checker.check(check, &sides)?;
     }
     report(&sides);
     println!("  result     {}", workspace.shown(&files.output));
@@ -114,11 +122,27 @@ impl Stage<'_> {
     fn announce(&self, example: &Example, files: &Files, plan: &Plan) {
         println!("{}: {}", example.name, example.about);
         println!("  input      {}", self.workspace.shown(&files.input));
+        if let Some(choice) = plan.choice {
+            println!("  elements   {choice}");
+        }
         println!("  by hand    export GST_PLUGIN_PATH={}", self.environment[0].1.display());
         for program in std::iter::once(&plan.server).chain(&plan.clients) {
-            let pipeline = program.pipeline.replace(PORT, DEFAULT_PORT);
-            println!("  {:<10} gst-launch-1.0 -e {pipeline}", program.label);
+            println!("  {:<10} {}", program.label, self.by_hand(program));
         }
+    }
+
+    /// As a user would type it.
+    fn by_hand(&self, program: &Program) -> String {
+        let pipeline = program.pipeline.replace(PORT, DEFAULT_PORT);
+        if program.options.is_empty() {
+            return format!("gst-launch-1.0 -e {pipeline}");
+        }
+        let quoted = |word: &String| match word.contains(' ') {
+            true => format!("'{}'", word.replace('\'', r"'\''")),
+            false => word.clone(),
+        };
+        let options = program.options.iter().map(quoted).collect::<Vec<_>>().join(" ");
+        format!("{} {options} {}", self.workspace.shown(&self.program), quoted(&pipeline))
     }
 
     /// Runs all sides to their ends; `None` if the user stopped them.
@@ -150,9 +174,8 @@ impl Stage<'_> {
         port: &str,
         reports: &Sender<Report>,
     ) -> anyhow::Result<Side> {
-        let pipeline = program.pipeline.replace(PORT, port);
         let who = (number, program.label, program.sends);
-        Side::start(&self.program, &self.environment, who, &pipeline, reports)
+        Side::start(&self.program, &self.environment, who, &program.arguments(port), reports)
     }
 
     /// The port that the system gave to the server; `None` if the user stopped it.
@@ -204,51 +227,6 @@ impl Stage<'_> {
         }
         display.end();
         Ok(true)
-    }
-
-    fn check(&self, check: &Check, sides: &[Side]) -> anyhow::Result<()> {
-        let shown = |path: &Path| self.workspace.shown(path);
-        match check {
-            Check::Decodes(file) => {
-                let (expected, decoded) = (sides[0].frames(), self.decoded_frames(file)?);
-                ensure!(
-                    decoded == expected,
-                    "{} decodes to {decoded} pictures, but {expected} were sent",
-                    shown(file)
-                );
-                println!("  ok         {} decodes to {decoded} pictures", shown(file));
-            }
-            Check::DecodesLike(original, file) => {
-                let (expected, decoded) = (self.decoded_frames(original)?, self.decoded_frames(file)?);
-                ensure!(
-                    decoded == expected && decoded > 0,
-                    "{} decodes to {decoded} pictures, {} to {expected}",
-                    shown(file),
-                    shown(original)
-                );
-                println!("  ok         {} decodes to {decoded} pictures, as the input does", shown(file));
-            }
-            Check::Same(sent, received) => {
-                let read = |path: &Path| {
-                    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
-                };
-                let (before, after) = (read(sent)?, read(received)?);
-                ensure!(!before.is_empty(), "{} is empty", shown(sent));
-                ensure!(before == after, "{} and {} differ", shown(sent), shown(received));
-                println!("  ok         {} is, byte for byte, {}", shown(received), shown(sent));
-            }
-        }
-        Ok(())
-    }
-
-    fn decoded_frames(&self, file: &Path) -> anyhow::Result<u64> {
-        let mut decode = Command::new(&self.program);
-        decode.arg(examples::decoder(file)).envs(self.environment.iter().map(|(name, value)| (name, value)));
-        let output =
-            output_of(&mut decode).with_context(|| format!("{} does not start", self.program.display()))?;
-        let done = output.lines().find_map(|line| line.strip_prefix("done frames="));
-        let frames = done.and_then(|rest| rest.split(' ').next()).and_then(|frames| frames.parse().ok());
-        frames.with_context(|| format!("{} cannot be decoded to its end", file.display()))
     }
 }
 

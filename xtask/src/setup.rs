@@ -18,9 +18,11 @@ pub(crate) enum For {
     Linting,
     Fuzzing,
     Fetching,
+    Detecting,
+    Bootstrapping,
 }
 
-/// All of it.
+/// All of it, but for what a single example or `--newest` takes.
 pub(crate) const EVERYTHING: &[For] =
     &[For::Building, For::Running, For::Testing, For::Linting, For::Fuzzing, For::Fetching];
 
@@ -37,10 +39,15 @@ const DEBIAN: &[(For, &str)] = &[
     (For::Running, "gstreamer1.0-libav"),
     (For::Running, "ucx-utils"),
     (For::Testing, "iproute2"),
+    (For::Testing, "python3-protobuf"),
     // cargo-deny fetches the advisories with it.
     (For::Linting, "git"),
     (For::Fuzzing, "g++"),
     (For::Fetching, "python3-pip"),
+    (For::Detecting, "python3-opencv"),
+    (For::Detecting, "opencv-data"),
+    (For::Bootstrapping, "debootstrap"),
+    (For::Bootstrapping, "debian-archive-keyring"),
 ];
 
 /// For people, not for us to install.
@@ -49,12 +56,13 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "Fedora",
         "pkgconf-pkg-config gstreamer1-devel gstreamer1-plugins-base-devel ucx-devel gstreamer1-plugins-base-tools \
          gstreamer1-plugins-good gstreamer1-plugins-bad-free gstreamer1-plugins-ugly-free gstreamer1-plugin-openh264 \
-         gstreamer1-plugin-libav ucx iproute git gcc-c++ python3-pip",
+         gstreamer1-plugin-libav ucx iproute git gcc-c++ python3-pip python3-protobuf python3-opencv \
+         opencv-data",
     ),
     (
         "Arch",
         "pkgconf gstreamer gst-plugins-base gst-plugins-good gst-plugins-bad gst-plugins-ugly gst-libav openucx \
-         iproute2 git gcc python-pip",
+         iproute2 git gcc python-pip python-protobuf python-opencv",
     ),
 ];
 
@@ -102,6 +110,11 @@ fn install_missing(wanted: &[For], offline: bool) -> anyhow::Result<()> {
     let mut missing = missing_packages(&packages.collect::<Vec<_>>());
     if missing.contains("python3-pip") && crate::fetch::python_with_pip().is_some() {
         missing.remove("python3-pip");
+    }
+    // OpenCV's wheel has both.
+    if missing.contains("python3-opencv") && crate::fetch::python_with(&["-c", "import cv2.data"]).is_some() {
+        missing.remove("python3-opencv");
+        missing.remove("opencv-data");
     }
     if missing.is_empty() {
         return Ok(());

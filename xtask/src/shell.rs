@@ -41,16 +41,20 @@ impl Workspace {
         command
     }
 
-    /// A folder with the built plugin alone, for `GST_PLUGIN_PATH`: GStreamer would search all of `target`.
+    /// A folder with the built plugins alone, for `GST_PLUGIN_PATH`: GStreamer would search all of `target`.
     pub(crate) fn plugin_folder(&self, profile: &str) -> anyhow::Result<PathBuf> {
-        const FILE: &str = "libgstnvdsucx.so";
-        let built = self.target.join(profile).join(FILE);
+        self.link_plugin(profile, "libgstnvdsucx.so")
+    }
+
+    /// Puts a built plugin into that folder.
+    pub(crate) fn link_plugin(&self, profile: &str, file: &str) -> anyhow::Result<PathBuf> {
+        let built = self.target.join(profile).join(file);
         if !built.exists() {
             bail!("{} was not built", built.display());
         }
         let folder = self.target.join("gst").join(profile);
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        let link = folder.join(FILE);
+        let link = folder.join(file);
         if link.symlink_metadata().is_ok() {
             std::fs::remove_file(&link).with_context(|| format!("cannot replace {}", link.display()))?;
         }

@@ -61,11 +61,11 @@ impl Side {
         program: &Path,
         environment: &[(&'static str, std::path::PathBuf)],
         (number, label, sends): (usize, &'static str, bool),
-        pipeline: &str,
+        arguments: &[String],
         reports: &Sender<Report>,
     ) -> anyhow::Result<Self> {
         let mut command = Command::new(program);
-        command.arg("--until-stdin-closes").arg(pipeline);
+        command.arg("--until-stdin-closes").args(arguments);
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("{} does not start", program.display()))?;

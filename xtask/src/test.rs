@@ -5,23 +5,47 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
 
-use crate::fetch::NEWEST_UCX;
-use crate::setup;
+use crate::fetch::{DEEPSTREAM, NEWEST_UCX, Wheel};
 use crate::shell::{self, Workspace, line_of};
+use crate::{newest, setup};
 
 /// Where the tests find the newest UCX; its modules are in `ucx/` below.
 const UCX_NEW: &str = "NVDSUCX_UCX_NEW";
+/// Where DeepStream's libraries are, for the tests and for users.
+const DEEPSTREAM_FOLDER: &str = "NVDSUCX_DEEPSTREAM";
+/// Where the tests find the root of a newer system.
+const TESTING_ROOT: &str = "NVDSUCX_TESTING_ROOT";
 
-/// Builds the plugin and runs the workspace's tests.
-pub(crate) fn run(workspace: &Workspace, filter: Option<&str>, offline: bool) -> anyhow::Result<()> {
+/// Builds the plugin and runs the workspace's tests, with `newest` those with a newer system beside this one, too.
+pub(crate) fn run(
+    workspace: &Workspace,
+    filter: Option<&str>,
+    newest: bool,
+    offline: bool,
+) -> anyhow::Result<()> {
     setup::ensure(setup::EVERYTHING, offline)?;
-    let newest_ucx = match NEWEST_UCX.fetch(workspace, offline) {
-        Ok(path) => Some(path),
-        Err(error) if offline => {
-            eprintln!("tests with the newest UCX are SKIPPED: {error:#}");
+    // The user may have one already.
+    let testing_root = match std::env::var_os(TESTING_ROOT) {
+        Some(root) => Some(root.into()),
+        None if newest => Some(newest::root(workspace, offline)?),
+        None => {
+            eprintln!("tests with a newer system are SKIPPED: they take --newest");
             None
         }
-        Err(error) => return Err(error),
+    };
+    let fetched = |wheel: &Wheel, what: &str| match wheel.fetch(workspace, offline) {
+        Ok(path) => Ok(Some(path)),
+        Err(error) if offline => {
+            eprintln!("tests with {what} are SKIPPED: {error:#}");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    };
+    let newest_ucx = fetched(&NEWEST_UCX, "the newest UCX")?;
+    let deepstream = match std::env::var_os(DEEPSTREAM_FOLDER) {
+        Some(folder) => Some(folder.into()),
+        None if cfg!(target_arch = "x86_64") => fetched(&DEEPSTREAM, "DeepStream's libraries")?,
+        None => None,
     };
 
     let cargo = || {
@@ -36,11 +60,16 @@ pub(crate) fn run(workspace: &Workspace, filter: Option<&str>, offline: bool) ->
     let mut test = cargo();
     test.args(["test", "--workspace", "--no-fail-fast"]).args(filter);
     test.envs(workspace.gstreamer_environment("debug")?);
-    match newest_ucx {
-        Some(path) => test.env(UCX_NEW, path),
-        // The tests that need it have the word in their names.
-        None => test.env_remove(UCX_NEW).args(["--", "--skip", "newest"]),
-    };
+    // Without them these tests see to it that nothing breaks.
+    test.envs(deepstream.map(|folder| (DEEPSTREAM_FOLDER, folder)));
+    test.arg("--");
+    // The tests that need them have the words in their names.
+    for (variable, path, word) in [(UCX_NEW, newest_ucx, "newest"), (TESTING_ROOT, testing_root, "testing")] {
+        match path {
+            Some(path) => test.env(variable, path),
+            None => test.env_remove(variable).args(["--skip", word]),
+        };
+    }
     if std::env::var_os("RUST_BACKTRACE").is_none() {
         test.env("RUST_BACKTRACE", "1");
     }
