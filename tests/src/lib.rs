@@ -7,12 +7,14 @@
 pub mod compare;
 pub mod environment;
 pub mod link;
+pub mod metas;
 pub mod netns;
 pub mod payload;
 pub mod peer;
 pub mod process;
 pub mod room;
 pub mod stranger;
+pub mod testing;
 
 pub use link::{Link, Pairing, Transport, UcxRelease};
 pub use peer::{Launch, Peer};

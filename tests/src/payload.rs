@@ -1,19 +1,43 @@
 //! Bytes that can be made again anywhere, and a checksum that finds what is wrong with them.
 
-/// `len` bytes that depend on `seed` only.
-pub fn generate(seed: u64, len: usize) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(len + 8);
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    while bytes.len() < len {
-        // splitmix64
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = state;
+/// Numbers that depend on a seed only (splitmix64).
+#[derive(Clone, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// The same numbers for the same seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    /// The next number.
+    pub fn word(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = self.0;
         word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bytes.extend_from_slice(&(word ^ (word >> 31)).to_le_bytes());
+        word ^ (word >> 31)
     }
-    bytes.truncate(len);
-    bytes
+
+    /// The next number, less than `end`.
+    pub fn below(&mut self, end: u32) -> u32 {
+        (self.word() % u64::from(end)) as u32
+    }
+
+    /// The next `len` bytes.
+    pub fn bytes(&mut self, len: usize) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(len + 8);
+        while bytes.len() < len {
+            bytes.extend_from_slice(&self.word().to_le_bytes());
+        }
+        bytes.truncate(len);
+        bytes
+    }
+}
+
+/// `len` bytes that depend on `seed` only.
+pub fn generate(seed: u64, len: usize) -> Vec<u8> {
+    Random::new(seed).bytes(len)
 }
 
 /// A 64-bit checksum after FNV-1a, taken over words of eight bytes because 100 MB are summed too.

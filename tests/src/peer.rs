@@ -306,7 +306,8 @@ impl Drop for Peer {
 
 /// Adds `lines` to `report`, but not all of those that tell about buffers.
 fn shorten(lines: &[String], report: &mut String) {
-    let about_buffers = |line: &String| line.starts_with("buffer ") || line.starts_with("pushed buffer ");
+    let about_buffers =
+        |line: &String| ["buffer ", "meta ", "pushed buffer "].iter().any(|start| line.starts_with(start));
     for run in lines.chunk_by(|a, b| about_buffers(a) == about_buffers(b)) {
         let (kept, left_out) =
             if about_buffers(&run[0]) { (6, run.len().saturating_sub(6)) } else { (run.len(), 0) };

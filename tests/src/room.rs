@@ -7,8 +7,7 @@ use std::process::{Child, Command, Stdio};
 /// An IPC namespace, and a `/dev/shm`. Gone when dropped. Needs root.
 #[derive(Debug)]
 pub struct Room {
-    /// Sits in it.
-    keeper: Child,
+    keeper: Keeper,
 }
 
 /// A System V segment.
@@ -29,23 +28,13 @@ impl Room {
             rustix::process::geteuid().is_root(),
             "namespaces need root: run these tests as root, as `cargo xtask test` does in its container"
         );
-        let mut keeper = Command::new("unshare")
-            .args(["--mount", "--ipc", "sh", "-c", "mount -t tmpfs none /dev/shm && echo ready && exec cat"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("unshare (of util-linux) is installed");
-        let mut line = String::new();
-        let stdout = keeper.stdout.take().expect("piped");
-        BufReader::new(stdout).read_line(&mut line).expect("it says that it is ready");
-        assert_eq!(line, "ready\n", "no room");
-        Self { keeper }
+        let script = "mount -t tmpfs none /dev/shm && echo ready && exec cat";
+        Self { keeper: Keeper::new(Command::new("unshare").args(["--mount", "--ipc", "sh", "-c", script])) }
     }
 
     /// The command that runs another one in it, see [`Launch::by`](crate::Launch::by).
     pub fn by(&self) -> Vec<String> {
-        let keeper = self.keeper.id().to_string();
-        ["nsenter", "--target", &keeper, "--mount", "--ipc", "--root", "--"].map(String::from).into()
+        self.keeper.by()
     }
 
     /// The segments of shared memory that there are.
@@ -65,7 +54,7 @@ impl Room {
 
     /// The names in its `/dev/shm`.
     pub fn files(&self) -> Vec<String> {
-        fs::read_dir(format!("/proc/{}/root/dev/shm", self.keeper.id()))
+        fs::read_dir(format!("/proc/{}/root/dev/shm", self.keeper.pid()))
             .expect("the keeper lives")
             .map(|entry| entry.expect("a name").file_name().to_string_lossy().into_owned())
             .collect()
@@ -97,9 +86,36 @@ impl Default for Room {
     }
 }
 
-impl Drop for Room {
+/// A process that sits in namespaces, so that they last. It goes when dropped.
+#[derive(Debug)]
+pub(crate) struct Keeper(Child);
+
+impl Keeper {
+    /// Starts it, and waits until it says that it is ready, which it does in its last namespace.
+    pub(crate) fn new(command: &mut Command) -> Self {
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut child = child.unwrap_or_else(|e| panic!("{command:?}: {e}: is util-linux installed?"));
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("piped");
+        BufReader::new(stdout).read_line(&mut line).expect("it says that it is ready");
+        assert_eq!(line, "ready\n", "{command:?} does not come so far");
+        Self(child)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// The command that runs another one where it sits.
+    pub(crate) fn by(&self) -> Vec<String> {
+        let pid = self.pid().to_string();
+        ["nsenter", "--target", &pid, "--mount", "--ipc", "--root", "--"].map(String::from).into()
+    }
+}
+
+impl Drop for Keeper {
     fn drop(&mut self) {
-        let _ = self.keeper.kill();
-        let _ = self.keeper.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }

@@ -12,6 +12,9 @@
 //! * `keep`: keeps every buffer that comes to `probe`, for ever; `kept`: tells what they are now, `kept n=N …` each, and then
 //!   `kept-all`;
 //! * `where`: answers `where shared` if all memory of the next buffer at `probe` is System V shared memory, or `where private`;
+//! * `allocation CAPS`: asks the element what buffers it would like; answers `allocation pool=… metas=API,…`;
+//! * `take-layouts`: from now on `probe` answers that it understands layouts and crops of video; answers `layouts-taken`;
+//! * `release`: answers `release VERSION` of GStreamer;
 //! * `stop`: stops the pipeline and the program, answers `stopped result=… ms=N`.
 
 use std::fs;
@@ -20,6 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use gst::prelude::*;
+use gst_video::{VideoCropMeta, VideoMeta};
 
 use crate::source::ScriptSrc;
 use crate::{describe, say, script};
@@ -59,6 +63,12 @@ pub(crate) fn execute(pipeline: &gst::Pipeline, line: &str) -> Result<(), String
         }
         "block" => block(pipeline)?,
         "unblock" => unblock(pipeline)?,
+        "allocation" => say(&allocation(pipeline, rest)?),
+        "take-layouts" => take_layouts(pipeline)?,
+        "release" => {
+            let (major, minor, ..) = gst::version();
+            say(&format!("release {major}.{minor}"));
+        }
         "where" => find_next(pipeline)?,
         "keep" => {
             KEEPING.store(true, Ordering::SeqCst);
@@ -127,6 +137,31 @@ fn latency(pipeline: &gst::Pipeline) -> Result<String, String> {
     let (live, min, max) = query.result();
     let max = max.map_or_else(|| "-".into(), |m| m.nseconds().to_string());
     Ok(format!("latency-query answered={answered} live={live} min={} max={max}", min.nseconds()))
+}
+
+fn allocation(pipeline: &gst::Pipeline, caps: &str) -> Result<String, String> {
+    let caps: gst::Caps = caps.parse().map_err(|_| "not caps")?;
+    let mut query = gst::query::Allocation::new(Some(&caps), true);
+    let pad = element(pipeline)?.static_pad("sink").ok_or("no sink")?;
+    if !pad.query(&mut query) {
+        return Err("nobody answers the query".into());
+    }
+    let metas: Vec<_> = query.allocation_metas().map(|(api, _)| api.name()).collect();
+    let pool = query.allocation_pools().any(|(pool, ..)| pool.is_some());
+    Ok(format!("allocation pool={pool} metas={}", metas.join(",")))
+}
+
+fn take_layouts(pipeline: &gst::Pipeline) -> Result<(), String> {
+    probe(pipeline)?.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, |_, info| {
+        let Some(gst::QueryViewMut::Allocation(query)) = info.query_mut().map(gst::QueryRef::view_mut) else {
+            return gst::PadProbeReturn::Ok;
+        };
+        query.add_allocation_meta::<VideoMeta>(None);
+        query.add_allocation_meta::<VideoCropMeta>(None);
+        gst::PadProbeReturn::Handled
+    });
+    say("layouts-taken");
+    Ok(())
 }
 
 static BLOCK: Mutex<Option<gst::PadProbeId>> = Mutex::new(None);

@@ -1,6 +1,7 @@
 //! Runs one pipeline and tells on its standard output what goes on, a line each:
 //!
 //! * `buffer …`, `event …`, `upstream …`: what passes the sink pad of the element called `probe`, see `describe.rs`;
+//! * `meta n=N …`: each meta of the buffer that is told next, see `metas/text.rs`;
 //! * `error …`, `warning …`, `eos`, `element …`, `latency-message`, `pipeline PAUSED`: messages on the bus;
 //! * `port=N`: a listening element has announced its port;
 //! * answers to commands, which are read from the standard input, see `commands.rs`.
@@ -9,6 +10,7 @@
 
 mod commands;
 mod describe;
+mod metas;
 mod script;
 mod source;
 
@@ -56,6 +58,7 @@ fn run() -> Result<(), String> {
     }
 
     gst::init().map_err(|e| e.to_string())?;
+    metas::register();
     gst::Element::register(None, "scriptsrc", gst::Rank::NONE, source::ScriptSrc::static_type())
         .map_err(|e| e.to_string())?;
     let pipeline = gst::parse::launch(&description).map_err(|e| format!("{description}: {e}"))?;
@@ -118,6 +121,9 @@ fn watch(pad: &gst::Pad) {
         if let Some(buffer) = info.buffer() {
             commands::keep(buffer);
             let n = count.fetch_add(1, Ordering::SeqCst);
+            for meta in metas::lines(buffer) {
+                say(&format!("meta n={n} {meta}"));
+            }
             say(&format!("buffer n={n} {}", describe::buffer(buffer)));
         } else if let Some(event) = info.event() {
             let kind = if event.type_().is_downstream() && info.mask.intersects(downstream()) {

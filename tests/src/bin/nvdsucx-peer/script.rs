@@ -5,13 +5,15 @@
 //! * `custom STRUCTURE`, `sticky STRUCTURE`
 //! * `start CAPS`: a stream-start, these caps and a plain time segment
 //! * `buffer [count=N] [mem=LEN[xN],…] [seed=N] [pts=N] [dts=N] [duration=N] [offset=N] [offset-end=N] [flags=0xN]
-//!   [video=FORMAT:WIDTHxHEIGHT:OFFSETS:STRIDES]`. With a count, the times and the offsets go on from buffer to buffer.
+//!   [video=FORMAT:WIDTHxHEIGHT:OFFSETS:STRIDES] [metas=KIND[*N],…|all]`. With a count, the times and the offsets go on from
+//!   buffer to buffer. The kinds of metas are in `metas/attach.rs`.
 
 use gst::glib;
 use gst::prelude::*;
 use gst_video::{VideoFormat, VideoFrameFlags, VideoMeta};
 use nvdsucx_tests::payload;
 
+use crate::metas;
 use crate::source::Item;
 
 /// GST_BUFFER_OFFSET_NONE
@@ -121,6 +123,7 @@ struct Spec {
     offset_end: Option<u64>,
     flags: u32,
     video: Option<Video>,
+    metas: metas::Wanted,
 }
 
 #[derive(Clone, Debug)]
@@ -145,6 +148,7 @@ impl Spec {
             offset_end: None,
             flags: 0,
             video: None,
+            metas: metas::Wanted::default(),
         };
         for (name, value) in fields(text)? {
             let number = || value.parse::<u64>().map_err(|_| format!("{name}: not a number: {value}"));
@@ -162,6 +166,7 @@ impl Spec {
                     spec.flags = u32::from_str_radix(hex, 16).map_err(|e| e.to_string())?;
                 }
                 "video" => spec.video = Some(Video::parse(value).ok_or("video=FORMAT:WxH:OFFSETS:STRIDES")?),
+                "metas" => spec.metas = metas::Wanted::parse(value)?,
                 _ => return Err(format!("a buffer has no `{name}`")),
             }
         }
@@ -204,6 +209,7 @@ impl Spec {
             )
             .expect("the script describes a frame that fits");
         }
+        self.metas.attach(b, n, self.seed);
         buffer
     }
 }
