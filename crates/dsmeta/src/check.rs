@@ -150,17 +150,25 @@ fn bbox(what: &'static str, bbox: Bbox) -> Result<(), Error> {
 }
 
 fn color(what: &'static str, color: Color) -> Result<(), Error> {
-    match [color.red, color.green, color.blue, color.alpha].into_iter().find(|part| !part.is_finite()) {
-        Some(value) => Err(Error::NotFinite { what, value }),
-        None => Ok(()),
+    let values = [color.red, color.green, color.blue, color.alpha];
+    if values.iter().fold(true, |all, value| all & value.is_finite()) {
+        return Ok(());
     }
+    Err(not_finite(what, values))
 }
 
+/// Nearly always all are, and then it is faster not to stop at any.
 fn finite(what: &'static str, values: &[f32]) -> Result<(), Error> {
-    match values.iter().find(|value| !value.is_finite()) {
-        Some(value) => Err(Error::NotFinite { what, value: f64::from(*value) }),
-        None => Ok(()),
+    if values.iter().fold(true, |all, value| all & value.is_finite()) {
+        return Ok(());
     }
+    Err(not_finite(what, values.iter().copied().map(f64::from)))
+}
+
+#[cold]
+fn not_finite(what: &'static str, values: impl IntoIterator<Item = f64>) -> Error {
+    let value = values.into_iter().find(|value| !value.is_finite()).unwrap_or(f64::NAN);
+    Error::NotFinite { what, value }
 }
 
 fn text(what: &'static str, text: &str) -> Result<(), Error> {

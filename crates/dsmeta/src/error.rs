@@ -1,5 +1,7 @@
 //! What can be wrong with metadata, given or received.
 
+use crate::protobuf::Malformed;
+
 /// Why metadata was refused: which value was wrong, and which limit it broke.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -28,7 +30,7 @@ pub enum Error {
     },
     /// Not what the schema says.
     #[error("the payload cannot be parsed: {0}")]
-    Malformed(prost::DecodeError),
+    Malformed(#[from] Malformed),
     /// A text has a NUL character in it, which a C string cannot hold.
     #[error("{what} has a NUL character in it")]
     Nul {
@@ -83,10 +85,4 @@ pub enum Error {
         /// Its index.
         index: usize,
     },
-}
-
-impl From<prost::DecodeError> for Error {
-    fn from(cause: prost::DecodeError) -> Self {
-        Self::Malformed(cause)
-    }
 }

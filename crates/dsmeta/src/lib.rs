@@ -12,12 +12,9 @@ mod check;
 mod error;
 mod limits;
 pub mod model;
+mod protobuf;
 mod read;
-mod scan;
-mod schema;
 mod write;
-
-use prost::Message as _;
 
 pub use error::Error;
 pub use limits::{
@@ -25,6 +22,7 @@ pub use limits::{
     MAX_PARAMS, MAX_PAYLOAD, MAX_READING, MAX_RELATIONS, MAX_SHAPES,
 };
 pub use model::Batch;
+pub use protobuf::Malformed;
 
 /// What a payload is about, with the number that stands for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,8 +81,8 @@ pub struct Payload {
 pub fn encode(batch: &Batch, style: Style) -> Result<Payload, Error> {
     check::check(batch)?;
     let (kind, bytes) = match batch {
-        Batch::Video(batch) => (PayloadKind::Video, write::video(batch, style).encode_to_vec()),
-        Batch::Audio(batch) => (PayloadKind::Audio, write::audio(batch, style).encode_to_vec()),
+        Batch::Video(batch) => (PayloadKind::Video, write::video(batch, style)),
+        Batch::Audio(batch) => (PayloadKind::Audio, write::audio(batch, style)),
     };
     check_length(bytes.len())?;
     Ok(Payload { kind, bytes })
@@ -96,16 +94,9 @@ pub fn encode(batch: &Batch, style: Style) -> Result<Payload, Error> {
 /// frames and positions are what the sender says: that they are those of the buffer is for the caller to see to.
 pub fn decode(kind: PayloadKind, bytes: &[u8]) -> Result<Batch, Error> {
     check_length(bytes.len())?;
-    let mut tally = limits::Tally::default();
     let batch = match kind {
-        PayloadKind::Video => {
-            scan::scan(bytes, scan::VIDEO, &mut tally)?;
-            Batch::Video(read::video(schema::video::BatchMeta::decode(bytes)?)?)
-        }
-        PayloadKind::Audio => {
-            scan::scan(bytes, scan::AUDIO, &mut tally)?;
-            Batch::Audio(read::audio(schema::audio::BatchMeta::decode(bytes)?)?)
-        }
+        PayloadKind::Video => Batch::Video(read::video(bytes)?),
+        PayloadKind::Audio => Batch::Audio(read::audio(bytes)?),
     };
     check::check(&batch)?;
     Ok(batch)

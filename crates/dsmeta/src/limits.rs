@@ -5,8 +5,8 @@ use crate::Error;
 /// Longest payload, in bytes.
 pub const MAX_PAYLOAD: usize = 16 << 20;
 
-/// Most memory that reading a payload takes, whatever is in it, in bytes: the limits below hold before anything is
-/// allocated.
+/// Most memory that reading a payload takes, whatever is in it, in bytes: what has a limit below is counted before
+/// there is memory for it.
 pub const MAX_READING: usize = 256 << 20;
 
 /// Most frames of a batch, and most it may have room for.

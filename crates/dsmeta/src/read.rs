@@ -1,150 +1,270 @@
-//! Messages as the model, whoever wrote them. What stands in a field of ours is preferred to what stands in NVIDIA's.
+//! Fields as the model, whoever wrote them: one function for each message, as in [`write`](crate::write).
+//!
+//! As proto3 has it, the last of several values of a field holds, and messages in one field are one message. What
+//! stands in a field of ours is preferred to what stands in NVIDIA's. Whatever there are many of is counted before there
+//! is memory for it.
 
 mod gst;
 mod osd;
+mod value;
+
+use value::{Four, Text, base, one_more};
 
 use crate::Error;
-use crate::limits::at_most;
+use crate::limits::{Counted, Tally};
 use crate::model::{
     AudioBatch, AudioFrame, Bbox, Classifier, Label, Object, Origin, Sensor, VideoBatch, VideoFrame,
 };
-use crate::schema::{self, audio, video};
+use crate::protobuf::Reader;
 use crate::write::max_frames;
 
-pub(crate) fn video(batch: video::BatchMeta) -> Result<VideoBatch, Error> {
-    Ok(VideoBatch {
-        max_frames_in_batch: max_frames(batch.max_frames_in_batch, batch.frame_meta_list.len()),
-        frames: list(batch.frame_meta_list, video_frame)?,
-        misc_batch_info: four(&batch.misc_batch_info)?,
-        reserve: four(&batch.reserve)?,
-        origin: match batch.own_origin {
-            origin if origin == Origin::Regions as u32 => Origin::Regions,
-            origin if origin == Origin::Analytics as u32 => Origin::Analytics,
-            _ => Origin::DeepStream,
-        },
-    })
+pub(crate) fn video(bytes: &[u8]) -> Result<VideoBatch, Error> {
+    let mut from = Reader::new(bytes);
+    let mut tally = Tally::default();
+    let mut batch = VideoBatch::default();
+    let (mut misc, mut reserve) = (Four::default(), Four::default());
+    while let Some(key) = from.key()? {
+        match key.number() {
+            2 => batch.max_frames_in_batch = from.uint32(key)?,
+            3 => _ = from.uint32(key)?,
+            4 => {
+                let frame = one_more(&mut batch.frames, Counted::Frames, &mut tally)?;
+                video_frame(from.message(key)?, frame, &mut tally)?;
+            }
+            6 => misc.read(from.int64s(key)?)?,
+            7 => reserve.read(from.int64s(key)?)?,
+            1000 => batch.origin = origin(from.uint32(key)?),
+            _ => from.skip(key)?,
+        }
+    }
+    batch.max_frames_in_batch = max_frames(batch.max_frames_in_batch, batch.frames.len());
+    (batch.misc_batch_info, batch.reserve) = (misc.numbers, reserve.numbers);
+    Ok(batch)
 }
 
-pub(crate) fn audio(batch: audio::BatchMeta) -> Result<AudioBatch, Error> {
-    Ok(AudioBatch {
-        max_frames_in_batch: max_frames(batch.max_frames_in_batch, batch.audio_frame_meta_list.len()),
-        frames: list(batch.audio_frame_meta_list, audio_frame)?,
-        misc_batch_info: four(&batch.misc_batch_info)?,
-        reserve: four(&batch.reserve)?,
-    })
+pub(crate) fn audio(bytes: &[u8]) -> Result<AudioBatch, Error> {
+    let mut from = Reader::new(bytes);
+    let mut tally = Tally::default();
+    let mut batch = AudioBatch::default();
+    let (mut misc, mut reserve) = (Four::default(), Four::default());
+    while let Some(key) = from.key()? {
+        match key.number() {
+            2 => batch.max_frames_in_batch = from.uint32(key)?,
+            3 => _ = from.uint32(key)?,
+            4 => {
+                let frame = one_more(&mut batch.frames, Counted::Frames, &mut tally)?;
+                audio_frame(from.message(key)?, frame, &mut tally)?;
+            }
+            6 => misc.read(from.int64s(key)?)?,
+            7 => reserve.read(from.int64s(key)?)?,
+            _ => from.skip(key)?,
+        }
+    }
+    batch.max_frames_in_batch = max_frames(batch.max_frames_in_batch, batch.frames.len());
+    (batch.misc_batch_info, batch.reserve) = (misc.numbers, reserve.numbers);
+    Ok(batch)
 }
 
-fn video_frame(frame: video::FrameMeta) -> Result<VideoFrame, Error> {
-    Ok(VideoFrame {
-        pad_index: frame.pad_index,
-        batch_id: frame.batch_id,
-        frame_num: frame.frame_num,
-        buf_pts: frame.buf_pts,
-        ntp_timestamp: frame.ntp_timestamp,
-        source_id: frame.source_id,
-        num_surfaces_per_frame: frame.num_surfaces_per_frame,
-        source_frame_width: frame.source_frame_width,
-        source_frame_height: frame.source_frame_height,
-        surface_type: frame.surface_type,
-        surface_index: frame.surface_index,
-        infer_done: frame.binferdone,
-        objects: list(frame.obj_meta_list, object)?,
-        displays: list(choose(frame.own_display_meta_list, frame.display_meta_list), osd::display)?,
-        misc_frame_info: four(&frame.misc_frame_info)?,
-        pipeline_width: frame.pipeline_width,
-        pipeline_height: frame.pipeline_height,
-        reserve: four(&frame.reserve)?,
-        sensor: frame.own_sensor.map(sensor),
-        analytics: frame.own_analytics.map(gst::analytics).transpose()?,
-    })
-}
-
-fn audio_frame(frame: audio::AudioFrameMeta) -> Result<AudioFrame, Error> {
-    Ok(AudioFrame {
-        pad_index: frame.pad_index,
-        batch_id: frame.batch_id,
-        frame_num: frame.frame_num,
-        buf_pts: frame.buf_pts,
-        ntp_timestamp: frame.ntp_timestamp,
-        source_id: frame.source_id,
-        num_samples_per_frame: frame.num_samples_per_frame,
-        sample_rate: frame.sample_rate,
-        num_channels: frame.num_channels,
-        format: frame.nvbufaudioformat,
-        layout: frame.nvbufaudiolayout,
-        infer_done: frame.binferdone,
-        class_id: frame.class_id,
-        confidence: frame.confidence,
-        class_label: choose(frame.own_class_label, frame.class_label),
-        classifiers: list(choose(frame.own_classifier_meta_list, frame.classifier_meta_list), classifier)?,
-        misc_frame_info: four(&frame.misc_frame_info)?,
-        reserve: four(&frame.reserve)?,
-    })
-}
-
-fn object(object: video::ObjectMeta) -> Result<Object, Error> {
-    Ok(Object {
-        parent: object.own_parent.map(|parent| parent as usize),
-        unique_component_id: object.unique_component_id,
-        class_id: object.class_id,
-        object_id: object.object_id,
-        detector_bbox: bbox(object.detector_bbox_info),
-        tracker_bbox: bbox(object.tracker_bbox_info),
-        confidence: object.confidence,
-        tracker_confidence: object.tracker_confidence,
-        rect: osd::rect(object.rect_params.unwrap_or_default()),
-        mask: osd::mask(choose(object.own_mask_params, object.mask_params).unwrap_or_default())?,
-        text: osd::text(object.text_params.unwrap_or_default()),
-        label: choose(object.own_obj_label, object.obj_label),
-        classifiers: list(choose(object.own_classifier_meta_list, object.classifier_meta_list), classifier)?,
-        misc_obj_info: four(&object.misc_obj_info)?,
-        reserve: four(&object.reserve)?,
-        region: object.own_region.map(gst::region),
-    })
-}
-
-fn bbox(bbox: Option<video::CompBboxInfo>) -> Bbox {
-    let coords = bbox.and_then(|bbox| bbox.org_bbox_coords).unwrap_or_default();
-    let video::BboxCoords { left, top, width, height } = coords;
-    Bbox { left, top, width, height }
-}
-
-fn classifier(classifier: schema::ClassifierMeta) -> Result<Classifier, Error> {
-    Ok(Classifier {
-        unique_component_id: classifier.unique_component_id,
-        classifier_type: classifier.classifier_type,
-        labels: classifier.label_info_list.into_iter().map(label).collect(),
-    })
-}
-
-fn label(label: schema::LabelInfo) -> Label {
-    Label {
-        num_classes: label.num_classes,
-        result_label: choose(label.own_result_label, label.result_label),
-        presult_label: label.presult_label,
-        result_class_id: label.result_class_id,
-        label_id: label.label_id.cast_unsigned(),
-        result_prob: label.result_prob,
+fn origin(number: u32) -> Origin {
+    match number {
+        number if number == Origin::Regions as u32 => Origin::Regions,
+        number if number == Origin::Analytics as u32 => Origin::Analytics,
+        _ => Origin::DeepStream,
     }
 }
 
-fn sensor(sensor: schema::Sensor) -> Sensor {
-    Sensor { source_id: sensor.source_id, uri: sensor.uri, id: sensor.id, name: sensor.name }
+fn video_frame(mut from: Reader<'_>, frame: &mut VideoFrame, tally: &mut Tally) -> Result<(), Error> {
+    let objects = from.count(15)?;
+    tally.add(Counted::Objects, objects)?;
+    frame.objects.reserve_exact(objects);
+    let mut displays = Vec::new();
+    let (mut misc, mut reserve) = (Four::default(), Four::default());
+    while let Some(key) = from.key()? {
+        match key.number() {
+            1 => base(from.message(key)?)?,
+            2 => frame.pad_index = from.uint32(key)?,
+            3 => frame.batch_id = from.uint32(key)?,
+            4 => frame.frame_num = from.int32(key)?,
+            5 => frame.buf_pts = from.uint64(key)?,
+            6 => frame.ntp_timestamp = from.uint64(key)?,
+            7 => frame.source_id = from.uint32(key)?,
+            8 => frame.num_surfaces_per_frame = from.int32(key)?,
+            9 => frame.source_frame_width = from.uint32(key)?,
+            10 => frame.source_frame_height = from.uint32(key)?,
+            11 => frame.surface_type = from.uint32(key)?,
+            12 => frame.surface_index = from.uint32(key)?,
+            13 => _ = from.uint32(key)?,
+            14 => frame.infer_done = from.bool(key)?,
+            15 => {
+                let last = frame.objects.len();
+                frame.objects.push(Object { object_id: 0, ..Default::default() });
+                object(from.message(key)?, &mut frame.objects[last], tally)?;
+            }
+            16 => osd::display(from.message(key)?, &mut displays, tally)?,
+            18 => misc.read(from.int64s(key)?)?,
+            19 => frame.pipeline_width = from.uint32(key)?,
+            20 => frame.pipeline_height = from.uint32(key)?,
+            21 => reserve.read(from.int64s(key)?)?,
+            1000 => osd::display(from.message(key)?, &mut frame.displays, tally)?,
+            1001 => sensor(from.message(key)?, frame.sensor.get_or_insert_default())?,
+            1002 => gst::analytics(from.message(key)?, frame.analytics.get_or_insert_default(), tally)?,
+            _ => from.skip(key)?,
+        }
+    }
+    if frame.displays.is_empty() {
+        frame.displays = displays;
+    }
+    (frame.misc_frame_info, frame.reserve) = (misc.numbers, reserve.numbers);
+    Ok(())
 }
 
-/// What stands in our field, or in NVIDIA's if there is nothing.
-fn choose<T: Default + PartialEq>(ours: T, theirs: T) -> T {
-    if ours == T::default() { theirs } else { ours }
+fn audio_frame(mut from: Reader<'_>, frame: &mut AudioFrame, tally: &mut Tally) -> Result<(), Error> {
+    let mut class_label = Text::default();
+    let mut classifiers = Vec::new();
+    let (mut misc, mut reserve) = (Four::default(), Four::default());
+    while let Some(key) = from.key()? {
+        match key.number() {
+            1 => base(from.message(key)?)?,
+            2 => frame.pad_index = from.uint32(key)?,
+            3 => frame.batch_id = from.uint32(key)?,
+            4 => frame.frame_num = from.int32(key)?,
+            5 => frame.buf_pts = from.uint64(key)?,
+            6 => frame.ntp_timestamp = from.uint64(key)?,
+            7 => frame.source_id = from.uint32(key)?,
+            8 => frame.num_samples_per_frame = from.int32(key)?,
+            9 => frame.sample_rate = from.uint32(key)?,
+            10 => frame.num_channels = from.uint32(key)?,
+            11 => frame.format = from.uint32(key)?,
+            12 => frame.layout = from.uint32(key)?,
+            13 => frame.infer_done = from.bool(key)?,
+            14 => frame.class_id = from.int32(key)?,
+            15 => frame.confidence = from.float(key)?,
+            16 => class_label.theirs = from.string(key)?,
+            17 => classifier(from.message(key)?, &mut classifiers, tally)?,
+            19 => misc.read(from.int64s(key)?)?,
+            20 => reserve.read(from.int64s(key)?)?,
+            1000 => class_label.ours = from.string(key)?,
+            1001 => classifier(from.message(key)?, &mut frame.classifiers, tally)?,
+            _ => from.skip(key)?,
+        }
+    }
+    class_label.finish(&mut frame.class_label);
+    if frame.classifiers.is_empty() {
+        frame.classifiers = classifiers;
+    }
+    (frame.misc_frame_info, frame.reserve) = (misc.numbers, reserve.numbers);
+    Ok(())
 }
 
-/// A list of four, of which the last may be missing.
-fn four(numbers: &[i64]) -> Result<[i64; 4], Error> {
-    let mut four = [0; 4];
-    at_most("numbers in a list of four", numbers.len(), four.len())?;
-    four[..numbers.len()].copy_from_slice(numbers);
-    Ok(four)
+fn object(mut from: Reader<'_>, object: &mut Object, tally: &mut Tally) -> Result<(), Error> {
+    let (mut mask, mut own_mask) = (None, None);
+    let mut texts = osd::Texts::default();
+    let mut label = Text::default();
+    let mut classifiers = Vec::new();
+    let (mut misc, mut reserve) = (Four::default(), Four::default());
+    while let Some(key) = from.key()? {
+        match key.number() {
+            1 => base(from.message(key)?)?,
+            2 => object.unique_component_id = from.int32(key)?,
+            3 => object.class_id = from.int32(key)?,
+            4 => object.object_id = from.uint64(key)?,
+            5 => bbox(from.message(key)?, &mut object.detector_bbox)?,
+            6 => bbox(from.message(key)?, &mut object.tracker_bbox)?,
+            7 => object.confidence = from.float(key)?,
+            8 => object.tracker_confidence = from.float(key)?,
+            9 => osd::rect(from.message(key)?, &mut object.rect)?,
+            10 => osd::mask(from.message(key)?, mask.get_or_insert_default())?,
+            11 => osd::text(from.message(key)?, &mut object.text, &mut texts)?,
+            12 => label.theirs = from.string(key)?,
+            13 => classifier(from.message(key)?, &mut classifiers, tally)?,
+            15 => misc.read(from.int64s(key)?)?,
+            16 => reserve.read(from.int64s(key)?)?,
+            1000 => label.ours = from.string(key)?,
+            1001 => classifier(from.message(key)?, &mut object.classifiers, tally)?,
+            1002 => osd::mask(from.message(key)?, own_mask.get_or_insert_default())?,
+            1003 => object.parent = Some(from.uint32(key)? as usize),
+            1004 => gst::region(from.message(key)?, object.region.get_or_insert_default(), tally)?,
+            _ => from.skip(key)?,
+        }
+    }
+    if let Some(mask) = own_mask.or(mask) {
+        object.mask = mask.finish()?;
+    }
+    texts.finish(&mut object.text);
+    label.finish(&mut object.label);
+    if object.classifiers.is_empty() {
+        object.classifiers = classifiers;
+    }
+    (object.misc_obj_info, object.reserve) = (misc.numbers, reserve.numbers);
+    Ok(())
 }
 
-fn list<M, T>(messages: Vec<M>, value: impl FnMut(M) -> Result<T, Error>) -> Result<Vec<T>, Error> {
-    messages.into_iter().map(value).collect()
+fn bbox(mut from: Reader<'_>, bbox: &mut Bbox) -> Result<(), Error> {
+    while let Some(key) = from.key()? {
+        match key.number() {
+            1 => coords(from.message(key)?, bbox)?,
+            _ => from.skip(key)?,
+        }
+    }
+    Ok(())
+}
+
+fn coords(mut from: Reader<'_>, bbox: &mut Bbox) -> Result<(), Error> {
+    while let Some(key) = from.key()? {
+        match key.number() {
+            1 => bbox.left = from.float(key)?,
+            2 => bbox.top = from.float(key)?,
+            3 => bbox.width = from.float(key)?,
+            4 => bbox.height = from.float(key)?,
+            _ => from.skip(key)?,
+        }
+    }
+    Ok(())
+}
+
+fn classifier(mut from: Reader<'_>, list: &mut Vec<Classifier>, tally: &mut Tally) -> Result<(), Error> {
+    let classifier = one_more(list, Counted::Classifiers, tally)?;
+    while let Some(key) = from.key()? {
+        match key.number() {
+            1 => base(from.message(key)?)?,
+            2 => _ = from.uint32(key)?,
+            3 => classifier.unique_component_id = from.int32(key)?,
+            4 => label(from.message(key)?, one_more(&mut classifier.labels, Counted::Labels, tally)?)?,
+            5 => classifier.classifier_type = from.string(key)?.into(),
+            _ => from.skip(key)?,
+        }
+    }
+    Ok(())
+}
+
+fn label(mut from: Reader<'_>, label: &mut Label) -> Result<(), Error> {
+    let mut result_label = Text::default();
+    while let Some(key) = from.key()? {
+        match key.number() {
+            1 => base(from.message(key)?)?,
+            2 => label.num_classes = from.uint32(key)?,
+            3 => result_label.theirs = from.string(key)?,
+            4 => label.presult_label = from.string(key)?.into(),
+            5 => label.result_class_id = from.uint32(key)?,
+            6 => label.label_id = from.int32(key)?.cast_unsigned(),
+            7 => label.result_prob = from.float(key)?,
+            1000 => result_label.ours = from.string(key)?,
+            _ => from.skip(key)?,
+        }
+    }
+    result_label.finish(&mut label.result_label);
+    Ok(())
+}
+
+fn sensor(mut from: Reader<'_>, sensor: &mut Sensor) -> Result<(), Error> {
+    while let Some(key) = from.key()? {
+        match key.number() {
+            1 => sensor.source_id = from.uint32(key)?,
+            2 => sensor.uri = from.string(key)?.into(),
+            3 => sensor.id = from.string(key)?.into(),
+            4 => sensor.name = from.string(key)?.into(),
+            _ => from.skip(key)?,
+        }
+    }
+    Ok(())
 }

@@ -4,30 +4,7 @@ use dsmeta::PayloadKind::{Audio, Video};
 use dsmeta::model::*;
 use dsmeta::*;
 
-/// A field that holds bytes.
-fn field(number: u32, content: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    varint((u64::from(number) << 3) | 2, &mut bytes);
-    varint(content.len() as u64, &mut bytes);
-    bytes.extend(content);
-    bytes
-}
-
-/// A field that holds a number.
-fn number(number: u32, value: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    varint(u64::from(number) << 3, &mut bytes);
-    varint(value, &mut bytes);
-    bytes
-}
-
-fn varint(mut value: u64, bytes: &mut Vec<u8>) {
-    while value >= 0x80 {
-        bytes.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    bytes.push(value as u8);
-}
+use crate::field::{field, number};
 
 /// A frame with one object.
 fn object(content: &[u8]) -> Vec<u8> {
@@ -156,13 +133,33 @@ fn raw_structs_do_not_parse() {
 
 #[test]
 fn broken_payloads_are_errors() {
-    let too_long = [&field(4, &[0; 8])[..4], &[]].concat();
-    let not_text = object(&field(12, &[0xFF]));
-    let not_a_message = number(4, 1);
-    let end_of_nothing = vec![0x0C];
-    for bytes in [too_long, not_text, not_a_message, end_of_nothing] {
+    let cases = [
+        (field(4, &[0; 8])[..4].to_vec(), Malformed::Cut),
+        (vec![0x10], Malformed::Cut),
+        (vec![0x10, 0x80], Malformed::Cut),
+        (vec![0x0D, 0, 0, 0], Malformed::Cut),
+        (vec![0x09, 0, 0, 0, 0], Malformed::Cut),
+        (field(6, &[0x80]), Malformed::Cut),
+        (object(&field(10, &field(1, &[0; 6]))), Malformed::Cut),
+        // A length that is more than there can be.
+        ([&[0x22][..], &[0xFF; 9], &[1]].concat(), Malformed::Cut),
+        // A byte more than 64 bits take, and a bit more.
+        ([&[0x10][..], &[0xFF; 10], &[1]].concat(), Malformed::Number),
+        ([&[0x10][..], &[0xFF; 9], &[2]].concat(), Malformed::Number),
+        (object(&field(12, &[0xFF])), Malformed::NotText(12)),
+        (number(4, 1), Malformed::Type(4)),
+        (field(2, &[1]), Malformed::Type(2)),
+        (field(4, &[0x95, 1, 0, 0, 0, 0]), Malformed::Type(18)),
+        // A group that did not begin, one that ends as another, a field of no number, and what no value is of.
+        (vec![0x0C], Malformed::Key(0x0C)),
+        (vec![0x0B, 0x14], Malformed::Key(0x14)),
+        (vec![0x00, 0x00], Malformed::Key(0)),
+        (vec![0x0E], Malformed::Key(0x0E)),
+        (vec![0x80, 0x80, 0x80, 0x80, 0x10, 0], Malformed::Key(1 << 32)),
+    ];
+    for (bytes, cause) in cases {
         let error = decode(Video, &bytes).unwrap_err();
-        assert!(matches!(error, Error::Malformed(_)), "{error}");
+        assert_eq!(error, Error::Malformed(cause), "{bytes:x?}");
         assert!(error.to_string().starts_with("the payload cannot be parsed: "), "{error}");
     }
 }
@@ -269,6 +266,8 @@ fn depth_is_bounded() {
     }
     assert!(decode(Video, &nested).is_ok());
     // Groups are the only thing that is skipped by going into it.
-    let groups = [0x0B].repeat(100_000);
-    assert!(matches!(decode(Video, &groups), Err(Error::Malformed(_))));
+    let groups = |depth| [[0x0B].repeat(depth), [0x0C].repeat(depth)].concat();
+    assert!(decode(Video, &groups(100)).is_ok());
+    assert_eq!(decode(Video, &groups(101)), Err(Error::Malformed(Malformed::TooDeep)));
+    assert!(decode(Video, &groups(100_000)).is_err());
 }

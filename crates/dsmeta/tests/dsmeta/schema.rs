@@ -1,21 +1,12 @@
-//! The messages of the protobuf package `dsmeta`, with NVIDIA's numbers and types.
-//!
-//! Fields from 1000 on are ours: NVIDIA's reader skips them. What neither its writer nor ours sets, the user metas, is
-//! not here and so skipped, too.
+//! The messages of the protobuf package `dsmeta` for another codec than ours.
 
 pub(crate) mod audio;
 mod osd;
 mod own;
 pub(crate) mod video;
 
-pub(crate) use osd::{
-    ArrowParams, CircleParams, ColorParams, DisplayMeta, FontParams, LineParams, MaskParams, RectParams,
-    TextParams,
-};
-pub(crate) use own::{
-    Analytics, AnalyticsItem, Class, Classification, Detection, ItemKind, Region, Relation, Sensor, Tracking,
-};
-
+use osd::{DisplayMeta, MaskParams, RectParams, TextParams};
+use own::{Analytics, Region, Sensor};
 use prost::Message;
 
 /// `nvdsbasemeta`
@@ -23,20 +14,6 @@ use prost::Message;
 pub(crate) struct BaseMeta {
     #[prost(uint32, tag = "1")]
     pub(crate) meta_type: u32,
-}
-
-impl BaseMeta {
-    pub(crate) const FRAME: u32 = 2;
-    pub(crate) const OBJECT: u32 = 3;
-    pub(crate) const DISPLAY: u32 = 4;
-    pub(crate) const CLASSIFIER: u32 = 5;
-    pub(crate) const LABEL: u32 = 6;
-    /// In DeepStream 8.0 and newer.
-    pub(crate) const AUDIO_FRAME: u32 = 26;
-
-    pub(crate) fn of(meta_type: u32) -> Option<Self> {
-        Some(Self { meta_type })
-    }
 }
 
 /// `nvdsclassifiermeta`
