@@ -6,6 +6,8 @@ use std::time::Duration;
 use nvdsucx_wire::BufferType;
 use ucp::{MemoryKind, RegionMut};
 
+use crate::Key;
+
 /// Which side of the connection is ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -49,6 +51,8 @@ pub struct Config {
     pub on_disconnect: OnDisconnect,
     /// Most peers at once (listening senders; everything else has one).
     pub max_peers: usize,
+    /// What peers have to prove that they have, and we to them; `None` lets in whoever comes.
+    pub key: Option<Key>,
     /// Name of the element, for the thread's name and the log.
     pub name: String,
 }

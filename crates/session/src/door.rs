@@ -23,10 +23,15 @@ impl Watch {
         Ok(Self(epoll::create(epoll::CreateFlags::CLOEXEC)?))
     }
 
-    /// Watches a socket until it is closed.
+    /// Watches a socket until it is closed, or [left alone](Self::leave).
     pub(crate) fn add(&self, socket: impl AsFd, id: u64, writing: bool) -> io::Result<()> {
         let flags = if writing { epoll::EventFlags::OUT } else { epoll::EventFlags::IN };
         Ok(epoll::add(&self.0, socket, epoll::EventData::new_u64(id), flags)?)
+    }
+
+    /// Watches a socket no longer.
+    pub(crate) fn leave(&self, socket: impl AsFd) -> io::Result<()> {
+        Ok(epoll::delete(&self.0, socket)?)
     }
 
     /// From now on watches what can be read from a socket.
@@ -58,6 +63,8 @@ pub(crate) fn listen(on: SocketAddr) -> io::Result<TcpListener> {
 #[derive(Debug)]
 pub(crate) struct Visitor {
     stream: TcpStream,
+    /// Of the other side.
+    address: SocketAddr,
     id: u64,
     received: Vec<u8>,
 }
@@ -66,15 +73,21 @@ pub(crate) struct Visitor {
 #[derive(Debug)]
 pub(crate) enum Said {
     Nothing,
-    Greeting(Kind),
+    /// And the message as it came.
+    Greeting(Kind, Vec<u8>),
 }
 
 impl Visitor {
     /// Takes a connection that was accepted.
-    pub(crate) fn accepted(stream: TcpStream, watch: &Watch, id: u64) -> io::Result<Self> {
+    pub(crate) fn accepted(
+        stream: TcpStream,
+        address: SocketAddr,
+        watch: &Watch,
+        id: u64,
+    ) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         watch.add(&stream, id, false)?;
-        Ok(Self { stream, id, received: Vec::new() })
+        Ok(Self { stream, address, id, received: Vec::new() })
     }
 
     /// Begins to connect; the watch tells when it is done.
@@ -87,7 +100,7 @@ impl Visitor {
             Err(error) => return Err(error.into()),
         }
         watch.add(&socket, id, true)?;
-        Ok(Self { stream: socket.into(), id, received: Vec::new() })
+        Ok(Self { stream: socket.into(), address: to, id, received: Vec::new() })
     }
 
     /// The connection that was dialled is there, or failed.
@@ -98,9 +111,12 @@ impl Visitor {
         watch.read(&self.stream, self.id)
     }
 
-    pub(crate) fn greet(&mut self, kind: Kind) -> io::Result<()> {
-        // A greeting is far shorter than a fresh socket's buffer.
-        self.stream.write_all(&wire::encode_greeting(&wire::Message::from(kind)))
+    /// Says something, and returns the message as it went.
+    pub(crate) fn greet(&mut self, kind: Kind) -> io::Result<Vec<u8>> {
+        let body = wire::encode_message(&wire::Message::from(kind));
+        // All greetings together are far shorter than a fresh socket's buffer.
+        self.stream.write_all(&wire::encode_greeting(&body))?;
+        Ok(body)
     }
 
     /// What has been said since the last time. The end of the connection is an error.
@@ -117,9 +133,11 @@ impl Visitor {
             // Looked at after every piece: a visitor cannot fill the memory.
             match wire::decode_greeting(&self.received) {
                 Ok(None) => {}
-                Ok(Some(kind)) => {
+                Ok(Some(greeting)) => {
+                    let said = Said::Greeting(greeting.kind, greeting.body.to_vec());
+                    // Each side waits for its turn: there is nothing behind it that counts.
                     self.received.clear();
-                    return Ok(Said::Greeting(kind));
+                    return Ok(said);
                 }
                 Err(error) => return Err(io::Error::new(ErrorKind::InvalidData, error)),
             }
@@ -130,7 +148,8 @@ impl Visitor {
         self.stream.local_addr()
     }
 
-    pub(crate) fn peer_address(&self) -> io::Result<SocketAddr> {
-        self.stream.peer_addr()
+    /// Of the other side.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 }

@@ -56,6 +56,22 @@ pub enum Error {
         /// Its words.
         reason: String,
     },
+    /// There is no key where one was asked for.
+    #[error("no key from {origin}: {cause}")]
+    Key {
+        /// Where it should be.
+        origin: String,
+        /// What is wrong.
+        cause: String,
+    },
+    /// The two ends do not have the same key.
+    #[error("the connection to {address} is not authenticated: {cause}")]
+    Unauthenticated {
+        /// The server.
+        address: String,
+        /// Who has no key, or another one, and what to do.
+        cause: String,
+    },
     /// A peer is gone and the stream had not ended.
     #[error("lost {peer}: {cause}")]
     Disconnected {

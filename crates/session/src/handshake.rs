@@ -4,11 +4,13 @@
 //! connecting side                         listening side
 //! dials the front door              ->    opens it
 //! hello                             ->    decides
+//!                                         (with a key: a challenge and a proof come first, see admission.rs)
 //!                                   <-    welcome, with the port of a UCP listener   (or a refusal: the end)
 //! UCP connection to that port       ->    accepts the one with the client id of the hello
 //! ping                             <->    ping: the link is up
 //! ```
 
+use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 use std::time::{Duration, Instant};
@@ -18,17 +20,18 @@ use nvdsucx_wire::message::Kind;
 use ucp::{ConnectionRequest, Endpoint, Listener, Status};
 use wire::{Hello, Refusal, refusal::Reason};
 
+use crate::Error;
 use crate::connector::Next;
 use crate::door::{Said, Visitor};
-use crate::links::{Link, LinkEvent, LinkId, Links, Stage};
-use crate::{Error, Notice};
+use crate::links::{LISTENER, Link, LinkEvent, LinkId, Links, Stage, earliest};
+use crate::proof::{self, random};
 
 /// How long each step may take.
-const STEP: Duration = Duration::from_secs(3);
+pub(crate) const STEP: Duration = Duration::from_secs(3);
 /// Clients that may be in the middle of the handshake at once.
 const MAX_STRANGERS: usize = 64;
-/// Strangers are warned of once in this time.
-const WARN_INTERVAL: Duration = Duration::from_secs(10);
+/// How long nobody is let in after the system had no room for a connection.
+const SHUT: Duration = Duration::from_millis(100);
 
 impl Stage {
     /// What did not happen in time.
@@ -38,44 +41,102 @@ impl Stage {
             Self::Greeting { .. } => {
                 "something is connected there, but it says nothing: probably not one of these elements"
             }
+            Self::Proving { .. } => "it does not go on with the proof of the key",
             _ => {
                 "UCX could not connect; a firewall may block its ports (`UCX_TCP_PORT_RANGE`), or UCX_TLS or \
                   UCX_NET_DEVICES may leave no common transport"
             }
         }
     }
+}
 
+impl Link {
+    /// It is not let in, or not connected yet.
     fn is_stranger(&self) -> bool {
-        matches!(self, Self::Greeting { .. } | Self::Attaching { .. })
+        match self.stage {
+            Stage::Dialling { .. } | Stage::Up | Stage::Draining { .. } => false,
+            Stage::Leaving { .. } => self.endpoint.is_none(),
+            _ => true,
+        }
     }
 }
 
 impl Links {
     /// Lets in who waits at the front door.
     pub(crate) fn open_door(&mut self) {
-        let Some(door) = &self.door else { return };
-        let Ok(door) = door.try_clone() else { return };
-        loop {
+        // Not all who wait: there is other work, too.
+        for _ in 0..MAX_STRANGERS {
+            let Some(door) = &self.door else { return };
             let (stream, address) = match door.accept() {
                 Ok(accepted) => accepted,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return self.warn_of_stranger(&format!("cannot accept connections: {error}")),
+                Err(error)
+                    if [ErrorKind::Interrupted, ErrorKind::ConnectionAborted].contains(&error.kind()) =>
+                {
+                    continue;
+                }
+                Err(error) => {
+                    // It would be tried again and again, for those who wait still do.
+                    if self.watch.leave(door).is_ok() {
+                        self.shut_until = Some(Instant::now() + SHUT);
+                    }
+                    return self.warn_of_stranger(&format!("cannot accept connections: {error}"));
+                }
             };
-            let strangers = self.links.values().filter(|link| link.stage.is_stranger()).count();
-            if strangers >= MAX_STRANGERS {
+            if !self.make_room() {
                 self.warn_of_stranger(&format!("turned away {address}: too many clients in the handshake"));
                 continue;
             }
             let id = self.next_link();
-            match Visitor::accepted(stream, &self.watch, id.0) {
-                Ok(visitor) => {
+            let visitor = Visitor::accepted(stream, address, &self.watch, id.0);
+            match visitor.and_then(|visitor| Ok((visitor, random()?))) {
+                Ok((visitor, token)) => {
                     let stage = Stage::Greeting { until: Instant::now() + STEP };
-                    self.add(id, visitor, address.to_string(), stage);
+                    self.add(id, visitor, u64::from_ne_bytes(token), stage);
                 }
                 Err(error) => self.warn_of_stranger(&format!("cannot talk to {address}: {error}")),
             }
         }
+    }
+
+    /// Whether one more may be in the handshake. Where there are too many, one has to go: of those from the address that
+    /// most came from, the one that is here longest. So who calls often takes the place of nobody else.
+    fn make_room(&mut self) -> bool {
+        if self.links.values().filter(|link| link.is_stranger()).count() < MAX_STRANGERS {
+            return true;
+        }
+        let mut callers: HashMap<IpAddr, (usize, LinkId)> = HashMap::new();
+        for (&id, link) in &self.links {
+            // UCX may be about to call for the others.
+            if let Some(door) = &link.door
+                && link.is_stranger()
+                && link.listener.is_none()
+            {
+                let (count, oldest) = callers.entry(door.address().ip()).or_insert((0, id));
+                *count += 1;
+                *oldest = id.min(*oldest);
+            }
+        }
+        let Some((_, id)) = callers.into_values().max_by_key(|(count, _)| *count) else { return false };
+        match self.links[&id].stage {
+            Stage::Leaving { .. } => drop(self.remove(id)),
+            _ => self.attempt_failed(id, "it was slow, and others came".to_owned()),
+        }
+        true
+    }
+
+    /// Does what is due at the door, and says when to be called next.
+    pub(crate) fn tick_door(&mut self, now: Instant) -> Option<Instant> {
+        if self.shut_until.is_some_and(|until| now >= until) {
+            self.shut_until = match &self.door {
+                Some(door) if self.watch.add(door, LISTENER, false).is_err() => Some(now + SHUT),
+                _ => None,
+            };
+        }
+        if let Some(notice) = self.strangers.summary(now) {
+            self.notify(notice);
+        }
+        earliest(self.shut_until, self.strangers.summary_due())
     }
 
     /// Something happened on a link's socket.
@@ -83,16 +144,24 @@ impl Links {
         let Some(link) = self.links.get_mut(&id) else { return };
         let Some(door) = &mut link.door else { return };
         if matches!(link.stage, Stage::Dialling { .. }) {
-            let hello = Hello { token: link.token, ..self.hello.clone() };
-            return match door.dialled(&self.watch).and_then(|()| door.greet(Kind::Hello(hello))) {
-                Ok(()) => link.stage = Stage::Greeting { until: Instant::now() + STEP },
+            let has_key = self.config.key.is_some();
+            let greeted = door.dialled(&self.watch).and_then(|()| {
+                let challenge = if has_key { proof::challenge()? } else { Vec::new() };
+                door.greet(Kind::Hello(Hello { token: link.token, challenge, ..self.hello.clone() }))
+            });
+            return match greeted {
+                Ok(hello) => {
+                    link.transcript.hello = hello;
+                    link.stage = Stage::Greeting { until: Instant::now() + STEP };
+                }
                 Err(error) => self.attempt_failed(id, error.to_string()),
             };
         }
         match (door.listen(), &link.stage) {
             (Ok(Said::Nothing), _) => {}
-            (Ok(Said::Greeting(greeting)), Stage::Greeting { .. }) => self.greeted(id, greeting),
-            (Ok(Said::Greeting(_)), _) => self.broke_protocol(id, "it greeted again"),
+            (Ok(Said::Greeting(greeting, body)), Stage::Greeting { .. }) => self.greeted(id, greeting, body),
+            (Ok(Said::Greeting(answer, _)), Stage::Proving { .. }) => self.answered(id, &answer),
+            (Ok(Said::Greeting(..)), _) => self.broke_protocol(id, "it greeted again"),
             (Err(error), _) => {
                 link.door = None;
                 self.connection_lost(id, &describe(&error));
@@ -100,50 +169,93 @@ impl Links {
         }
     }
 
-    fn greeted(&mut self, id: LinkId, greeting: Kind) {
-        match (greeting, self.connector.is_none()) {
-            (Kind::Hello(hello), true) => self.hello(id, hello),
-            (Kind::Welcome(hello), false) => self.welcome(id, hello),
-            (Kind::Refusal(refusal), false) => self.refused(id, &refusal),
+    /// The first that it says.
+    fn greeted(&mut self, id: LinkId, greeting: Kind, body: Vec<u8>) {
+        match (greeting, self.connector.is_none(), self.config.key.is_some()) {
+            (Kind::Hello(hello), true, _) => self.hello(id, hello, body),
+            (Kind::Welcome(hello), false, false) => self.welcome(id, hello),
+            (Kind::Welcome(_), false, true) => self.welcomed_without_proof(id),
+            (Kind::Challenge(_), false, true) => self.prove(id, body),
+            (Kind::Refusal(refusal), false, _) => self.refused(id, &refusal),
             _ => self.broke_protocol(id, "it did not introduce itself"),
         }
     }
 
-    /// A client introduces itself.
-    fn hello(&mut self, id: LinkId, theirs: Hello) {
-        let verdict = wire::accept(&self.hello, &theirs).and_then(|_| {
+    /// What it says when it was asked for a proof, or has got ours.
+    fn answered(&mut self, id: LinkId, answer: &Kind) {
+        match (answer, self.connector.is_none()) {
+            (Kind::Proof(proof), true) => self.check_proof(id, proof),
+            (Kind::Sealed(sealed), false) => self.unseal(id, sealed),
+            (Kind::Refusal(refusal), false) => self.refused(id, refusal),
+            _ => self.broke_protocol(id, "it did not prove that it has the key"),
+        }
+    }
+
+    /// A client introduces itself. Who has not the same key learns nothing of us but that.
+    fn hello(&mut self, id: LinkId, theirs: Hello, body: Vec<u8>) {
+        let (ours, challenged) = (self.config.key.is_some(), !theirs.challenge.is_empty());
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.theirs = theirs;
+        match wire::keys_agree(ours, challenged) {
+            Err(refusal) => self.refuse(id, refusal),
+            Ok(()) if ours => self.prepare_challenge(id, body),
+            Ok(()) => self.decide(id),
+        }
+    }
+
+    /// Whether a client is let in.
+    pub(crate) fn decide(&mut self, id: LinkId) {
+        let Some(link) = self.links.get(&id) else { return };
+        let theirs = &link.theirs;
+        let verdict = wire::accept(&self.hello, theirs).and_then(|_| {
             if wire::is_native_client_id(theirs.ucx_client_id).is_none() {
                 return Err(refusal(Reason::Unspecified, "the hello has no valid client id"));
             }
-            if self.is_full() {
+            // A listener takes something of the system, and stays a while after its client has gone.
+            if self.is_full() || self.retired.len() >= MAX_STRANGERS {
                 return Err(refusal(Reason::Full, "it has as many peers as it takes"));
             }
             self.listen_for(id).map_err(|cause| refusal(Reason::Unspecified, &cause))
         });
-        let Some(link) = self.links.get_mut(&id) else { return };
-        let Some(door) = &mut link.door else { return };
-        link.theirs = theirs;
-        let (address, until) = (link.peer.address.clone(), Instant::now() + STEP);
-        let answered = match verdict {
+        match verdict {
             Ok((listener, address)) => {
-                link.listener = Some(listener);
-                link.stage = Stage::Attaching { until };
-                door.greet(Kind::Welcome(Hello {
+                let welcome = Hello {
                     token: link.token,
                     ucx_port: address.port().into(),
                     ucx_ipv4: address.ip().to_bits(),
                     ..self.hello.clone()
-                }))
+                };
+                let answer = self.seal(id, Kind::Welcome(welcome));
+                let Some(link) = self.links.get_mut(&id) else { return };
+                link.listener = Some(listener);
+                self.answer(id, answer, Stage::Attaching { until: Instant::now() + STEP });
             }
             Err(refusal) => {
-                let text = format!("refused {address}: {}", refusal.text);
-                link.stage = Stage::Leaving { until };
-                let answered = door.greet(Kind::Refusal(refusal));
-                self.warn_of_stranger(&text);
-                answered
+                let text = refusal.text.clone();
+                let answer = self.seal(id, Kind::Refusal(refusal));
+                self.turn_away(id, answer, &text);
             }
-        };
-        if let Err(error) = answered {
+        }
+    }
+
+    /// Refuses a client that has proved nothing.
+    pub(crate) fn refuse(&mut self, id: LinkId, refusal: Refusal) {
+        let text = refusal.text.clone();
+        self.turn_away(id, Kind::Refusal(refusal), &text);
+    }
+
+    fn turn_away(&mut self, id: LinkId, answer: Kind, text: &str) {
+        let Some(link) = self.links.get(&id) else { return };
+        let text = format!("refused {}: {text}", link.peer.address);
+        self.answer(id, answer, Stage::Leaving { until: Instant::now() + STEP });
+        self.warn_of_stranger(&text);
+    }
+
+    fn answer(&mut self, id: LinkId, answer: Kind, stage: Stage) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let Some(door) = &mut link.door else { return };
+        link.stage = stage;
+        if let Err(error) = door.greet(answer) {
             self.connection_lost(id, &error.to_string());
         }
     }
@@ -183,14 +295,14 @@ impl Links {
     }
 
     /// The server lets us in.
-    fn welcome(&mut self, id: LinkId, theirs: Hello) {
+    pub(crate) fn welcome(&mut self, id: LinkId, theirs: Hello) {
         if let Err(refusal) = wire::accept(&self.hello, &theirs) {
             return self.refused(id, &refusal);
         }
         let Some(link) = self.links.get_mut(&id) else { return };
-        let door = link.door.as_ref().map_or(Err(ErrorKind::NotConnected.into()), Visitor::peer_address);
+        let server = link.door.as_ref().map(Visitor::address);
         let port = u16::try_from(theirs.ucx_port).ok().filter(|port| *port != 0);
-        let (Ok(mut server), Some(port)) = (door, port) else {
+        let (Some(mut server), Some(port)) = (server, port) else {
             return self.broke_protocol(id, "its welcome names no port");
         };
         // Behind address translation only the address that was dialled is any good.
@@ -206,7 +318,10 @@ impl Links {
         }
     }
 
-    fn refused(&mut self, id: LinkId, refusal: &Refusal) {
+    pub(crate) fn refused(&mut self, id: LinkId, refusal: &Refusal) {
+        if refusal.reason() == Reason::Key {
+            return self.unauthenticated(id, refusal.text.clone());
+        }
         let Some(link) = self.remove(id) else { return };
         let error = Error::Refused { address: link.peer.address, reason: refusal.text.clone() };
         let Some(connector) = &mut self.connector else { return };
@@ -227,14 +342,11 @@ impl Links {
         }
     }
 
-    /// Tells the user, who is not to be flooded by whoever knocks.
+    /// Somebody was not let in: tells the user.
     fn warn_of_stranger(&mut self, text: &str) {
-        let now = Instant::now();
-        if self.stranger_warned.is_none_or(|last| now >= last + WARN_INTERVAL) {
-            self.stranger_warned = Some(now);
-            self.notify(Notice::Warning(text.to_owned()));
-        } else {
-            self.notify(Notice::Log(text.to_owned()));
+        self.events.push(LinkEvent::Refused);
+        if let Some(notice) = self.strangers.notice(text, Instant::now()) {
+            self.notify(notice);
         }
     }
 
@@ -261,13 +373,13 @@ impl Links {
 
     fn dial(&mut self, address: SocketAddr) {
         let id = self.next_link();
-        let dialled = Visitor::dial(address, &self.watch, id.0);
+        let dialled = Visitor::dial(address, &self.watch, id.0).and_then(|door| Ok((door, random()?)));
         let Some(connector) = &mut self.connector else { return };
         match dialled {
-            Ok(visitor) => {
+            Ok((visitor, token)) => {
                 connector.trying(id);
                 let stage = Stage::Dialling { until: Instant::now() + STEP };
-                self.add(id, visitor, address.to_string(), stage);
+                self.add(id, visitor, u64::from_ne_bytes(token), stage);
             }
             Err(error) => connector.attempt_failed(error.to_string()),
         }

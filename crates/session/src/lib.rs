@@ -9,6 +9,7 @@
 //! there once if it is not; the receiver reads it there. Elsewhere UCX carries it, from where it is into memory that the
 //! receiver's [`Allocator`] gave.
 
+mod admission;
 mod arena;
 mod config;
 mod connector;
@@ -18,16 +19,19 @@ mod error;
 mod frame;
 mod handshake;
 mod host;
+mod key;
 mod landing;
 mod links;
 mod mapped;
 mod notice;
+mod proof;
 mod publisher;
 mod receiving;
 mod ring;
 mod sending;
 mod sharing;
 mod stats;
+mod strangers;
 mod subscriber;
 mod transport;
 
@@ -35,6 +39,7 @@ pub use arena::{Arena, Block};
 pub use config::{Allocator, Config, HostAllocator, OnDisconnect, ReceiverConfig, SenderConfig, Side};
 pub use error::{Error, Interrupted};
 pub use frame::{Copied, Frame, Incoming, Landed, Mapped, Outgoing, Payload, ReceivedFrame, Release};
+pub use key::Key;
 pub use notice::{Notice, Peer};
 pub use publisher::Publisher;
 pub use stats::{PeerStats, Stats};

@@ -6,7 +6,6 @@
 //! subscriber) hears of a link when it is up.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -24,7 +23,9 @@ use wire::Hello;
 use crate::connector::{Connector, resolve};
 use crate::door::{self, Visitor, Watch};
 use crate::doorbell::Doorbell;
-use crate::{Config, Error, Notice, Peer, Side};
+use crate::proof::{Transcript, random};
+use crate::strangers::Strangers;
+use crate::{Config, Error, Key, Notice, Peer, Side};
 
 /// After the connection is lost: silence after which nothing more is expected of what was sent before.
 const DRAIN_QUIET: Duration = Duration::from_millis(50);
@@ -40,7 +41,7 @@ const RETIREMENT: Duration = Duration::from_secs(1);
 pub(crate) const LISTENER: u64 = 0;
 
 /// Tells links apart; never used twice in a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct LinkId(pub(crate) u64);
 
 /// What becomes of a frame header and its data.
@@ -60,6 +61,8 @@ pub(crate) enum LinkEvent {
         result: Result<(), Status>,
     },
     Down(LinkId, Departure),
+    /// Somebody was not let in.
+    Refused,
     /// The session cannot go on.
     Fatal(Error),
 }
@@ -80,6 +83,14 @@ pub(crate) enum Stage {
     },
     /// The greeting has not come.
     Greeting {
+        until: Instant,
+    },
+    /// The client is asked for its proof a little later.
+    Held {
+        until: Instant,
+    },
+    /// What is to prove that the peer has the key has not come.
+    Proving {
         until: Instant,
     },
     /// UCX connects.
@@ -111,6 +122,8 @@ pub(crate) struct Link {
     pub(crate) token: u64,
     /// What the peer said of itself.
     pub(crate) theirs: Hello,
+    /// What the proofs of the key cover.
+    pub(crate) transcript: Transcript,
     mode: SendMode,
     heard: Instant,
     asked: Instant,
@@ -122,6 +135,8 @@ impl Link {
         match self.stage {
             Stage::Dialling { until }
             | Stage::Greeting { until }
+            | Stage::Held { until }
+            | Stage::Proving { until }
             | Stage::Attaching { until }
             | Stage::Leaving { until }
             | Stage::Draining { quiet: until, .. } => Some(until),
@@ -145,7 +160,7 @@ pub(crate) struct Links {
     pub(crate) hello: Hello,
     notify: Box<dyn FnMut(Notice) + Send>,
     pub(crate) links: HashMap<LinkId, Link>,
-    tokens: HashMap<u64, LinkId>,
+    pub(crate) tokens: HashMap<u64, LinkId>,
     endpoints: HashMap<EndpointId, LinkId>,
     pub(crate) connector: Option<Connector>,
     pub(crate) events: Vec<LinkEvent>,
@@ -153,9 +168,9 @@ pub(crate) struct Links {
     pub(crate) door: Option<TcpListener>,
     pub(crate) watch: Watch,
     door_attended: Instant,
-    pub(crate) stranger_warned: Option<Instant>,
-    random: RandomState,
-    last_random: u64,
+    /// The listening socket is not watched before: the system has no room for a connection more.
+    pub(crate) shut_until: Option<Instant>,
+    pub(crate) strangers: Strangers,
     last_link: u64,
     // After the endpoints above, which are of it.
     pub(crate) worker: Worker,
@@ -183,8 +198,7 @@ impl Links {
             settings.push(Setting { name: "TLS", value: "^posix", force: false });
         }
         let context = Context::new(&config.name, &settings).map_err(ucx)?;
-        let random = RandomState::new();
-        let client_id = wire::client_id(random.hash_one(0) as u32);
+        let client_id = wire::client_id(u32::from_ne_bytes(random().map_err(system)?));
         let worker = Worker::new(&context, client_id, &[wire::AM_CONTROL, wire::AM_FRAME]).map_err(ucx)?;
         let watch = Watch::new().map_err(system)?;
         let (mut door, mut connector) = (None, None);
@@ -196,7 +210,7 @@ impl Links {
             }
             Side::Connect => connector = Some(Connector::new(&config, Arc::clone(doorbell))),
         }
-        Ok(Self {
+        let mut links = Self {
             config,
             hello: Hello { ucx_client_id: client_id, ..hello },
             notify,
@@ -209,13 +223,17 @@ impl Links {
             door,
             watch,
             door_attended: Instant::now(),
-            stranger_warned: None,
-            random,
-            last_random: 0,
+            shut_until: None,
+            strangers: Strangers::new(Instant::now()),
             last_link: LISTENER,
             worker,
             context,
-        })
+        };
+        if let Some(warning) = links.config.key.as_ref().and_then(Key::warning) {
+            let warning = Notice::Warning(warning.to_owned());
+            links.notify(warning);
+        }
+        Ok(links)
     }
 
     pub(crate) fn local_address(&self) -> Option<SocketAddr> {
@@ -288,11 +306,10 @@ impl Links {
         LinkId(self.last_link)
     }
 
-    pub(crate) fn add(&mut self, id: LinkId, door: Visitor, address: String, stage: Stage) {
+    /// Begins a link. `token` is one that nobody can guess.
+    pub(crate) fn add(&mut self, id: LinkId, door: Visitor, token: u64, stage: Stage) {
         let now = Instant::now();
-        // Unpredictable to peers: the standard library's keyed hash, seeded by the system.
-        self.last_random += 1;
-        let token = self.random.hash_one(self.last_random);
+        let address = door.address().to_string();
         let link = Link {
             stage,
             door: Some(door),
@@ -301,6 +318,7 @@ impl Links {
             peer: Peer { address, software: String::new(), ucx_version: String::new(), lanes: Vec::new() },
             token,
             theirs: Hello::default(),
+            transcript: Transcript::default(),
             mode: SendMode::Eager,
             heard: now,
             asked: now,
@@ -372,10 +390,10 @@ impl Links {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.heard = now;
         match &mut link.stage {
-            Stage::Attaching { .. } => self.up(id),
+            Stage::Attaching { .. } if link.endpoint.is_some() => self.up(id),
             Stage::Draining { quiet, limit, .. } => *quiet = (now + DRAIN_QUIET).min(*limit),
             Stage::Up => {}
-            Stage::Dialling { .. } | Stage::Greeting { .. } | Stage::Leaving { .. } => return,
+            _ => return,
         }
         match (message.id, message.data) {
             (wire::AM_FRAME, data) => {
@@ -393,7 +411,14 @@ impl Links {
             Ok(Some(Kind::Bye(bye))) => self.down(id, format!("it left: {}", bye.reason), true),
             Ok(Some(Kind::Ping(ping))) => self.send_control(id, Kind::Pong(ping)),
             Ok(Some(Kind::Pong(_))) => {}
-            Ok(Some(Kind::Hello(_) | Kind::Welcome(_) | Kind::Refusal(_))) => {
+            Ok(Some(
+                Kind::Hello(_)
+                | Kind::Welcome(_)
+                | Kind::Refusal(_)
+                | Kind::Challenge(_)
+                | Kind::Proof(_)
+                | Kind::Sealed(_),
+            )) => {
                 self.broke_protocol(id, "it introduced itself again");
             }
             Ok(Some(kind)) => self.events.push(LinkEvent::Control(id, kind)),
@@ -407,6 +432,7 @@ impl Links {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.stage = Stage::Up;
         link.listener = None;
+        link.transcript = Transcript::default();
         link.peer.software.clone_from(&link.theirs.software);
         link.peer.ucx_version.clone_from(&link.theirs.ucx_version);
         link.peer.lanes = link.endpoint.as_ref().map(Endpoint::lanes).unwrap_or_default();
@@ -431,11 +457,9 @@ impl Links {
                     limit: now + DRAIN_LIMIT,
                 };
             }
-            Stage::Dialling { .. } | Stage::Greeting { .. } | Stage::Attaching { .. } => {
-                self.attempt_failed(id, cause.to_owned());
-            }
             Stage::Leaving { .. } => drop(self.remove(id)),
             Stage::Draining { .. } => {}
+            _ => self.attempt_failed(id, cause.to_owned()),
         }
     }
 
@@ -443,9 +467,6 @@ impl Links {
     pub(crate) fn broke_protocol(&mut self, id: LinkId, cause: &str) {
         let Some(link) = self.links.get(&id) else { return };
         match link.stage {
-            Stage::Dialling { .. } | Stage::Greeting { .. } | Stage::Attaching { .. } => {
-                self.attempt_failed(id, cause.to_owned());
-            }
             Stage::Leaving { .. } => drop(self.remove(id)),
             Stage::Up | Stage::Draining { .. } => self.down(
                 id,
@@ -454,6 +475,7 @@ impl Links {
                 ),
                 false,
             ),
+            _ => self.attempt_failed(id, cause.to_owned()),
         }
     }
 
@@ -487,7 +509,7 @@ impl Links {
         };
         self.retired.retain(|retired| retired.until > now);
         let retirement = self.retired.iter().map(|retired| retired.until).min();
-        earliest(earliest(next, retirement), self.tick_connector(now))
+        [retirement, self.tick_door(now), self.tick_connector(now)].into_iter().fold(next, earliest)
     }
 
     /// Looks who is at the door.
@@ -506,10 +528,7 @@ impl Links {
     fn act(&mut self, id: LinkId, now: Instant) {
         let Some(link) = self.links.get_mut(&id) else { return };
         match &link.stage {
-            Stage::Dialling { .. } | Stage::Greeting { .. } | Stage::Attaching { .. } => {
-                let cause = link.stage.what_is_missing().to_owned();
-                self.attempt_failed(id, cause);
-            }
+            Stage::Held { .. } => self.challenge(id),
             Stage::Draining { cause, .. } => {
                 let cause = cause.clone();
                 self.down(id, cause, false);
@@ -527,6 +546,10 @@ impl Links {
                     link.asked = now;
                     self.send_control(id, Kind::Ping(wire::Ping { id: 0 }));
                 }
+            }
+            stage => {
+                let cause = stage.what_is_missing().to_owned();
+                self.attempt_failed(id, cause);
             }
         }
     }

@@ -20,6 +20,8 @@ pub struct Stats {
     pub joined: u64,
     /// Peers that were lost without a good-bye.
     pub lost: u64,
+    /// Callers at the front door that were not let in.
+    pub refused: u64,
     /// The peers now connected.
     pub peers: Vec<PeerStats>,
 }
@@ -69,6 +71,7 @@ pub(crate) struct Counters {
     pub(crate) dropped: Count,
     joined: Count,
     lost: Count,
+    pub(crate) refused: Count,
     peers: Mutex<Vec<Arc<PeerCounters>>>,
 }
 
@@ -122,6 +125,7 @@ impl Counters {
             dropped: self.dropped.get(),
             joined: self.joined.get(),
             lost: self.lost.get(),
+            refused: self.refused.get(),
             peers: peers.iter().map(|peer| peer.read()).collect(),
         }
     }

@@ -15,6 +15,9 @@ pub const MAX_HELLO_TEXT: usize = 256;
 /// Longest key of shared memory, in bytes.
 pub const MAX_KEY: usize = 4096;
 
+/// Length of a challenge and of a proof, in bytes.
+pub const PROOF_LEN: usize = 32;
+
 /// Longest text of a [`Refusal`](crate::Refusal) or a [`Bye`](crate::Bye), in bytes.
 pub const MAX_REASON: usize = 4096;
 
@@ -54,6 +57,9 @@ pub fn decode_message(bytes: &[u8]) -> Result<Option<Kind>, DecodeError> {
             check_text("the reason for not sharing memory", &shared.reason, MAX_REASON)?;
         }
         Some(Kind::Memory(memory)) => check_memory(memory)?,
+        Some(Kind::Challenge(challenge)) => check_proof("a challenge", &challenge.challenge)?,
+        Some(Kind::Proof(proof)) => check_proof("a proof", &proof.proof)?,
+        Some(Kind::Sealed(sealed)) => check_proof("the proof of a sealed message", &sealed.proof)?,
         Some(Kind::Ping(_) | Kind::Pong(_) | Kind::Ack(_) | Kind::Latency(_) | Kind::MemoryGone(_))
         | None => {}
     }
@@ -82,7 +88,20 @@ pub fn event_len(event: &StreamEvent) -> u64 {
 fn check_hello(hello: &Hello) -> Result<(), DecodeError> {
     check_text("the software name in a hello", &hello.software, MAX_HELLO_TEXT)?;
     check_text("the UCX version in a hello", &hello.ucx_version, MAX_HELLO_TEXT)?;
-    check_text("the host in a hello", &hello.host, MAX_HELLO_TEXT)
+    check_text("the host in a hello", &hello.host, MAX_HELLO_TEXT)?;
+    if hello.challenge.is_empty() {
+        Ok(())
+    } else {
+        check_proof("the challenge in a hello", &hello.challenge)
+    }
+}
+
+fn check_proof(what: &'static str, bytes: &[u8]) -> Result<(), DecodeError> {
+    check_length(what, bytes.len(), PROOF_LEN)?;
+    if bytes.len() < PROOF_LEN {
+        return Err(DecodeError::Short { what, len: bytes.len(), needed: PROOF_LEN });
+    }
+    Ok(())
 }
 
 fn check_memory(memory: &SharedMemory) -> Result<(), DecodeError> {

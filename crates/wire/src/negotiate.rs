@@ -40,6 +40,25 @@ pub fn accept(ours: &Hello, theirs: &Hello) -> Result<u32, Refusal> {
     Ok(version)
 }
 
+/// Whether both ends have a key, or neither; otherwise the refusal, whose text reads the same on both sides.
+pub fn keys_agree(listening: bool, connecting: bool) -> Result<(), Refusal> {
+    let (with, without) = match (listening, connecting) {
+        (true, false) => ("listening", "connecting"),
+        (false, true) => ("connecting", "listening"),
+        _ => return Ok(()),
+    };
+    let text = format!(
+        "the {with} element has a key and the {without} one has none: set `key-file` to the same key on both"
+    );
+    Err(refuse(Reason::Key, text))
+}
+
+/// The refusal where the proof of a key is wrong.
+pub fn keys_differ() -> Refusal {
+    let text = "the keys of the two elements differ: set `key-file` to the same key on both";
+    refuse(Reason::Key, text.to_owned())
+}
+
 /// Whether two releases of UCX ("1.13.1") can use all of each other: the same major and minor number.
 ///
 /// Other pairs connect and pass eager messages, but may fail to read each other's remote keys, and then rendezvous

@@ -51,11 +51,14 @@ fn all_kinds_are_golden() {
         Kind::Shared(_) => 17,
         Kind::Memory(_) => 18,
         Kind::MemoryGone(_) => 19,
+        Kind::Challenge(_) => 21,
+        Kind::Proof(_) => 22,
+        Kind::Sealed(_) => 23,
     };
     let mut seen: Vec<_> = kinds.iter().map(|golden| index(&golden.kind)).collect();
     seen.sort_unstable();
     seen.dedup();
-    assert_eq!(seen, (0..21).collect::<Vec<_>>());
+    assert_eq!(seen, (0..24).collect::<Vec<_>>());
 }
 
 #[test]
@@ -132,6 +135,32 @@ fn texts_for_people_are_limited() {
         decode(Kind::Refusal(Refusal { reason: 1, text: long(MAX_REASON + 1) })),
         limit("the text of a refusal", MAX_REASON + 1, MAX_REASON)
     );
+}
+
+#[test]
+fn challenges_and_proofs_have_their_length() {
+    let decode = |kind: Kind| decode_message(&encode_message(&kind.into())).map(|_| ());
+    for len in [1, 31, 32, 33, 64] {
+        let bytes = vec![7; len];
+        for (what, kind) in [
+            ("the challenge in a hello", Kind::Hello(Hello { challenge: bytes.clone(), ..golden::sender() })),
+            ("a challenge", Kind::Challenge(Challenge { challenge: bytes.clone() })),
+            ("a proof", Kind::Proof(Proof { proof: bytes.clone() })),
+            ("the proof of a sealed message", Kind::Sealed(Sealed { message: vec![], proof: bytes.clone() })),
+        ] {
+            let expected = match len {
+                ..32 => Err(DecodeError::Short { what, len, needed: 32 }),
+                32 => Ok(()),
+                _ => Err(DecodeError::TooLong { what, len: len as u64, limit: 32 }),
+            };
+            assert_eq!(decode(kind), expected);
+        }
+    }
+    // Without one, only a hello makes sense.
+    assert_eq!(decode(Kind::Hello(golden::sender())), Ok(()));
+    assert!(decode(Kind::Challenge(Challenge::default())).is_err());
+    assert!(decode(Kind::Proof(Proof::default())).is_err());
+    assert!(decode(Kind::Sealed(Sealed::default())).is_err());
 }
 
 #[test]

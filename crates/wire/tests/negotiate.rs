@@ -87,6 +87,22 @@ fn an_unknown_buffer_type_is_named_by_its_number() {
 }
 
 #[test]
+fn both_ends_have_a_key_or_neither() {
+    assert_eq!(keys_agree(false, false), Ok(()));
+    assert_eq!(keys_agree(true, true), Ok(()));
+    let text = |listening, connecting| {
+        let refusal = keys_agree(listening, connecting).unwrap_err();
+        assert_eq!(refusal.reason(), Reason::Key);
+        refusal.text
+    };
+    let (with, without) = ("element has a key", "one has none");
+    assert!(text(true, false).starts_with(&format!("the listening {with} and the connecting {without}")));
+    assert!(text(false, true).starts_with(&format!("the connecting {with} and the listening {without}")));
+    assert_eq!(keys_differ().reason(), Reason::Key);
+    assert!(keys_differ().text.contains("differ"));
+}
+
+#[test]
 fn every_buffer_type_has_its_nick() {
     let nicks: Vec<_> =
         (0..10).filter_map(|number| BufferType::try_from(number).ok()).map(BufferType::nick).collect();

@@ -39,6 +39,14 @@ fn messages() {
 }
 
 #[test]
+fn greetings() {
+    let seeds = golden::messages()
+        .into_iter()
+        .map(|golden| (golden.name.to_owned(), nvdsucx_wire::encode_greeting(&golden::bytes(golden.hex))));
+    check("greeting", &seeds.collect::<Vec<_>>());
+}
+
+#[test]
 fn frame_headers() {
     let mut seeds = Vec::new();
     for golden in golden::frames() {

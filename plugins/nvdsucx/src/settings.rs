@@ -185,6 +185,7 @@ impl Settings {
             peer_timeout: timeout(self.peer_timeout_ms),
             on_disconnect: self.on_disconnect.into(),
             max_peers,
+            key: None,
             name,
         }
     }

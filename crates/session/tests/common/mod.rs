@@ -24,6 +24,7 @@ pub fn config(side: Side, port: u16) -> Config {
         peer_timeout: Some(SOON),
         on_disconnect: OnDisconnect::Fail,
         max_peers: 8,
+        key: None,
         name: "test".to_owned(),
     }
 }

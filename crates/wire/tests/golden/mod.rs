@@ -104,6 +104,31 @@ pub fn messages() -> Vec<GoldenMessage> {
         message("shared", Kind::Shared(Shared { mapped: true, reason: "why".into() }), "620708011203776879"),
         message("memory", Kind::Memory(memory()), "6a1408031100705634127f0000188080402203010203"),
         message("memory-gone", Kind::MemoryGone(3), "7003"),
+        message(
+            "hello-challenge",
+            Kind::Hello(Hello { version: 1, challenge: CHALLENGE.to_vec(), ..Hello::default() }),
+            "0a2408016a20000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+        ),
+        message(
+            "refusal-key",
+            Kind::Refusal(Refusal { reason: Reason::Key.into(), text: "x".into() }),
+            "1a050805120178",
+        ),
+        message(
+            "challenge",
+            Kind::Challenge(Challenge { challenge: CHALLENGE.to_vec() }),
+            "7a220a20000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+        ),
+        message(
+            "proof",
+            Kind::Proof(Proof { proof: CHALLENGE.to_vec() }),
+            "8201220a20000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+        ),
+        message(
+            "sealed",
+            Kind::Sealed(Sealed { message: vec![0x70, 3], proof: CHALLENGE.to_vec() }),
+            "8a01260a0270031220000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+        ),
         event("ring", Event::Ring(Ring {}), "3a09080710ac0218095a00"),
         event(
             "tag",
@@ -146,6 +171,17 @@ pub fn frames() -> Vec<GoldenFrame> {
     ]
 }
 
+/// Bytes from 0 to 31.
+pub const CHALLENGE: [u8; 32] = {
+    let mut bytes = [0; 32];
+    let mut n = 0;
+    while n < 32 {
+        bytes[n] = n as u8;
+        n += 1;
+    }
+    bytes
+};
+
 pub fn sender() -> Hello {
     Hello {
         version: 1,
@@ -160,6 +196,7 @@ pub fn sender() -> Hello {
         ucx_port: 40_000,
         ucx_ipv4: 0x7F00_0001,
         host: "b 4026531839 0 x86_64".into(),
+        ..Hello::default()
     }
 }
 
