@@ -72,6 +72,8 @@ impl Launch {
         let mut child = Command::new(&argv[0])
             .args(&argv[1..])
             .env_remove("UCX_TLS")
+            .env_remove("NVDSUCX_KEY")
+            .env_remove("NVDSUCX_KEY_FILE")
             .env("GST_DEBUG", "1")
             .env("GST_DEBUG_NO_COLOR", "1")
             .envs(environment::get().variables())

@@ -95,6 +95,13 @@ fn memory_is_shared_where_that_is_possible() {
 }
 
 #[test]
+fn there_is_no_key_unless_one_is_named() {
+    for element in ALL {
+        assert_eq!(make(element).property::<Option<String>>("key-file"), None, "{element}");
+    }
+}
+
+#[test]
 fn sinks_wait_for_room_unless_they_are_leaky() {
     for element in SINKS {
         let made = make(element);
@@ -145,6 +152,7 @@ fn what_is_set_can_be_read_back() {
             ("zero-copy", "false"),
             ("peer-timeout", "1234"),
             ("on-disconnect", "reconnect"),
+            ("key-file", "/run/secrets/nvdsucx"),
         ];
         if element.contains("client") {
             values.push(("connect-timeout", "4321"));

@@ -22,6 +22,7 @@ mod clientsrc;
 mod enums;
 mod event;
 mod ffi;
+mod key;
 mod memory;
 mod meta;
 mod run;

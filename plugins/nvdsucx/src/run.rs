@@ -193,7 +193,8 @@ pub(crate) fn error_message(error: &Error, role: Role) -> gst::ErrorMessage {
         Error::Listen { .. } => ResourceError::Busy,
         Error::Connect { .. } if role.is_sink() => ResourceError::OpenWrite,
         Error::Connect { .. } => ResourceError::OpenRead,
-        Error::Refused { .. } => ResourceError::Settings,
+        Error::Refused { .. } | Error::Key { .. } => ResourceError::Settings,
+        Error::Unauthenticated { .. } => ResourceError::NotAuthorized,
         Error::Disconnected { .. } if role.is_sink() => ResourceError::Write,
         Error::Disconnected { .. } => ResourceError::Read,
         Error::FrameTooLarge { .. } | Error::OutOfMemory(_) => ResourceError::NoSpaceLeft,
@@ -222,6 +223,7 @@ pub(crate) fn stats(stats: &nvdsucx_session::Stats, lost_metas: &Losses) -> gst:
         .field("dropped", stats.dropped)
         .field("joined", stats.joined)
         .field("lost", stats.lost)
+        .field("refused", stats.refused)
         .field("metas-lost", lost_metas.count())
         .field("clients", clients.collect::<gst::Array>())
         .build()

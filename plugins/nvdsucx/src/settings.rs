@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use gst::glib;
 use gst::prelude::*;
-use nvdsucx_session::{Config, HostAllocator, ReceiverConfig, SenderConfig, Side};
+use nvdsucx_session::{Config, Error, HostAllocator, ReceiverConfig, SenderConfig, Side};
 
 use crate::enums::{BufType, Disconnect, Leaky, MemoryType};
+use crate::key;
 
 const DEFAULT_ADDR: &str = "127.0.0.1";
 const DEFAULT_PORT: i32 = 7174;
@@ -82,6 +83,7 @@ pub(crate) struct Settings {
     connect_timeout_ms: u32,
     peer_timeout_ms: u32,
     on_disconnect: Disconnect,
+    key_file: Option<String>,
 }
 
 impl Settings {
@@ -109,6 +111,7 @@ impl Settings {
             connect_timeout_ms: DEFAULT_CONNECT_TIMEOUT_MS,
             peer_timeout_ms: DEFAULT_PEER_TIMEOUT_MS,
             on_disconnect: role.default_on_disconnect(),
+            key_file: None,
         }
     }
 
@@ -136,6 +139,7 @@ impl Settings {
             "connect-timeout" => self.connect_timeout_ms = taken(value),
             "peer-timeout" => self.peer_timeout_ms = taken(value),
             "on-disconnect" => self.on_disconnect = taken(value),
+            "key-file" => self.key_file = taken(value),
             _ => unreachable!("no writable property `{name}`"),
         }
     }
@@ -164,17 +168,18 @@ impl Settings {
             "connect-timeout" => self.connect_timeout_ms.to_value(),
             "peer-timeout" => self.peer_timeout_ms.to_value(),
             "on-disconnect" => self.on_disconnect.to_value(),
+            "key-file" => self.key_file.to_value(),
             _ => unreachable!("no property `{name}`"),
         }
     }
 
-    /// The session's settings for either direction. `name` is the element's.
-    pub(crate) fn config(&self, name: String) -> Config {
+    /// The session's settings for either direction, with the key if there is to be one. `name` is the element's.
+    pub(crate) fn config(&self, name: String) -> Result<Config, Error> {
         let max_peers = match self.role {
             Role::ServerSink => self.max_ep_num.max(self.num_conns) as usize,
             _ => 1,
         };
-        Config {
+        Ok(Config {
             side: if self.role.is_server() { Side::Listen } else { Side::Connect },
             address: self.addr.clone(),
             port: self.port,
@@ -185,9 +190,9 @@ impl Settings {
             peer_timeout: timeout(self.peer_timeout_ms),
             on_disconnect: self.on_disconnect.into(),
             max_peers,
-            key: None,
+            key: key::find(self.key_file.as_deref())?,
             name,
-        }
+        })
     }
 
     /// The session's settings for a sink.
@@ -312,6 +317,13 @@ fn common(role: Role) -> Vec<glib::ParamSpec> {
         glib::ParamSpecEnum::builder_with_default("on-disconnect", role.default_on_disconnect())
             .nick("On disconnect")
             .blurb("What happens when a peer is lost before the stream has ended")
+            .build(),
+        glib::ParamSpecString::builder("key-file")
+            .nick("Key file")
+            .blurb(
+                "File with the key that both ends must have; not set: the environment's NVDSUCX_KEY_FILE or \
+                 NVDSUCX_KEY, or else no key",
+            )
             .build(),
         glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
             .nick("Statistics")

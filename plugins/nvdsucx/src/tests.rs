@@ -198,7 +198,7 @@ fn statistics_can_be_read_before_the_start() {
     for element in ELEMENTS {
         let stats = make(element).property::<gst::Structure>("stats");
         assert_eq!(stats.name(), "application/x-nvdsucx-stats");
-        for field in ["frames", "bytes", "dropped", "joined", "lost"] {
+        for field in ["frames", "bytes", "dropped", "joined", "lost", "refused"] {
             assert_eq!(stats.get::<u64>(field), Ok(0), "{field}");
         }
         assert!(stats.get::<gst::Array>("clients").unwrap().is_empty());

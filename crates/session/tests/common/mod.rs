@@ -1,6 +1,8 @@
 //! Settings that the tests share.
 #![allow(dead_code, unreachable_pub)] // no test uses all of it
 
+pub mod stranger;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -205,9 +205,10 @@ impl UcxSink {
         let settings = self.settings().lock().unwrap().clone();
         self.paused.store(false, Ordering::Release);
         let (run, notify) = Run::start(self)?;
-        let publisher =
-            Publisher::start(settings.config(self.obj().name().into()), settings.sender(), notify)
-                .map_err(|err| run::error_message(&err, self.role()))?;
+        let publisher = settings
+            .config(self.obj().name().into())
+            .and_then(|config| Publisher::start(config, settings.sender(), notify))
+            .map_err(|err| run::error_message(&err, self.role()))?;
         let bound_port =
             publisher.local_address().filter(|_| settings.port == 0).map(|address| address.port());
         {

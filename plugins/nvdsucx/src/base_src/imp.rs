@@ -307,9 +307,10 @@ impl BaseSrcImpl for UcxSrc {
             sticky.reset();
         }
         let (run, notify) = Run::start(self)?;
-        let subscriber =
-            Subscriber::start(settings.config(self.obj().name().into()), settings.receiver(), notify)
-                .map_err(|err| run::error_message(&err, self.role()))?;
+        let subscriber = settings
+            .config(self.obj().name().into())
+            .and_then(|config| Subscriber::start(config, settings.receiver(), notify))
+            .map_err(|err| run::error_message(&err, self.role()))?;
         let bound_port =
             subscriber.local_address().filter(|_| settings.port == 0).map(|address| address.port());
         {
