@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -394,15 +394,6 @@ fn a_handshake_that_breaks_off_anywhere_harms_nobody() {
     assert_eq!(publisher.stats().joined, 2);
 }
 
-/// Calls from another address of this host.
-fn call_from(address: Ipv4Addr, port: u16) -> Stranger {
-    use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
-    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
-    bind(&socket, &SocketAddrV4::new(address, 0)).unwrap();
-    connect(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)).unwrap();
-    Stranger::new(TcpStream::from(socket))
-}
-
 #[test]
 fn who_guesses_has_to_wait_and_others_have_not() {
     let (publisher, _, port) = publish(right());
@@ -414,12 +405,12 @@ fn who_guesses_has_to_wait_and_others_have_not() {
     };
     let guesser = Ipv4Addr::new(127, 0, 0, 9);
     for _ in 0..4 {
-        let (mut stranger, _) = challenged(call_from(guesser, port));
+        let (mut stranger, _) = challenged(Stranger::call_from(guesser, port));
         stranger.say(Kind::Proof(Proof { proof: vec![0; 32] }));
         assert!(matches!(stranger.hear(), Some(Kind::Refusal(_))));
     }
     let (waited, others) = std::thread::scope(|scope| {
-        let waits = scope.spawn(|| challenged(call_from(guesser, port)).1);
+        let waits = scope.spawn(|| challenged(Stranger::call_from(guesser, port)).1);
         let others = challenged(Stranger::call(port)).1;
         assert_serves(&publisher, port);
         (waits.join().unwrap(), others)

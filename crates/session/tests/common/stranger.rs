@@ -1,7 +1,7 @@
 //! Who speaks at the front door without being one of ours, and who listens in between.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -9,6 +9,8 @@ use nvdsucx_session::wire::message::Kind;
 use nvdsucx_session::wire::{
     BufferType, Hello, Message, Role, client_id, decode_greeting, encode_greeting, encode_message,
 };
+
+use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 
 use super::SOON;
 
@@ -22,6 +24,28 @@ impl Stranger {
     /// Calls a listener.
     pub fn call(port: u16) -> Self {
         Self::new(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap())
+    }
+
+    /// Calls from another address of this host.
+    pub fn call_from(address: Ipv4Addr, port: u16) -> Self {
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        bind(&socket, &SocketAddrV4::new(address, 0)).unwrap();
+        connect(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)).unwrap();
+        Self::new(socket.into())
+    }
+
+    /// Whether the other side has hung up, by now.
+    pub fn is_left(&mut self) -> bool {
+        self.stream.set_nonblocking(true).unwrap();
+        let left = loop {
+            match self.stream.read(&mut [0; 4096]) {
+                Ok(0) => break true,
+                Ok(_) => {}
+                Err(error) => break error.kind() != std::io::ErrorKind::WouldBlock,
+            }
+        };
+        self.stream.set_nonblocking(false).unwrap();
+        left
     }
 
     pub fn new(stream: TcpStream) -> Self {
