@@ -49,6 +49,8 @@ pub enum Manners {
     Http,
     /// Random bytes, and it hangs up.
     HangUp,
+    /// The right words, and that very much is to come, of which nothing comes.
+    Claim,
 }
 
 impl Manners {
@@ -57,6 +59,7 @@ impl Manners {
         let _ = match self {
             Self::Silent => Ok(()),
             Self::Noise | Self::HangUp => stream.write_all(&payload::generate(99, 100_000)),
+            Self::Claim => stream.write_all(b"nvdsucx\n\0\0\x01\0"),
             Self::Http => stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"),
         };
     }

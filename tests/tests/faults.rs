@@ -301,6 +301,33 @@ fn two_hundred_strangers_do_not_keep_a_real_peer_away() {
     }
 }
 
+#[test]
+fn a_flood_of_strangers_takes_no_more_than_its_share() {
+    for link in Link::both() {
+        let listening = link.listening().start();
+        let port = listening.port();
+        let before = open_files(listening.pid());
+        let mut most = 0;
+        let mut strangers = vec![];
+        for n in 0..600 {
+            let manners = [Manners::Silent, Manners::Noise, Manners::Claim];
+            strangers.push(call(port, manners[n % manners.len()]));
+            most = most.max(open_files(listening.pid()));
+        }
+        // Half-open connections, and a few that come with the next round.
+        assert!(most <= before + 64 + 8, "{before} open files, then {most}");
+        let connecting = link.connecting(port).start();
+        let (mut sender, receiver) = match link.pairing {
+            Pairing::ServerSink => (listening, connecting),
+            Pairing::ServerSrc => (connecting, listening),
+        };
+        flow(&mut sender, &receiver);
+        let server = if link.pairing == Pairing::ServerSink { &mut sender } else { &mut { receiver } };
+        assert!(server.stat("refused") > 400);
+        server.assert_no_error();
+    }
+}
+
 /// The bus message, error or warning, in which an end says why it does not work with the other.
 fn complaint(peer: &Peer) -> String {
     peer.wait_for("an error or warning", SOON, |lines| {

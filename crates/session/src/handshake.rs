@@ -344,10 +344,8 @@ impl Links {
 
     /// Somebody was not let in: tells the user.
     fn warn_of_stranger(&mut self, text: &str) {
-        self.events.push(LinkEvent::Refused);
-        if let Some(notice) = self.strangers.notice(text, Instant::now()) {
-            self.notify(notice);
-        }
+        let notice = self.strangers.notice(text, Instant::now());
+        self.events.push(LinkEvent::Refused(notice));
     }
 
     pub(crate) fn tick_connector(&mut self, now: Instant) -> Option<Instant> {

@@ -61,8 +61,8 @@ pub(crate) enum LinkEvent {
         result: Result<(), Status>,
     },
     Down(LinkId, Departure),
-    /// Somebody was not let in.
-    Refused,
+    /// Somebody was not let in. To be counted, before the user is told.
+    Refused(Option<Notice>),
     /// The session cannot go on.
     Fatal(Error),
 }

@@ -121,7 +121,10 @@ impl Role for Receiving {
             }
             LinkEvent::Control(id, _) => links.broke_protocol(id, "it sent what only a receiver sends"),
             LinkEvent::Received { cookie, region, result } => self.received(links, cookie, region, result),
-            LinkEvent::Refused => self.shared.counters.refused.add(1),
+            LinkEvent::Refused(notice) => {
+                self.shared.counters.refused.add(1);
+                notice.into_iter().for_each(|notice| links.notify(notice));
+            }
             LinkEvent::Down(id, departure) => self.leave(links, id, departure),
             LinkEvent::Fatal(error) => self.shared.end(Interrupted::Failed(error)),
         }

@@ -83,7 +83,10 @@ impl Role for Sending {
             LinkEvent::Control(_, Kind::Upstream(event)) => links.notify(Notice::Upstream(event)),
             LinkEvent::Control(id, _) => links.broke_protocol(id, "it sent what only a sender sends"),
             LinkEvent::Frame(id, _) => links.broke_protocol(id, "it sent a frame to a sender"),
-            LinkEvent::Refused => self.shared.counters.refused.add(1),
+            LinkEvent::Refused(notice) => {
+                self.shared.counters.refused.add(1);
+                notice.into_iter().for_each(|notice| links.notify(notice));
+            }
             LinkEvent::Down(id, departure) => self.leave(links, id, departure),
             LinkEvent::Fatal(error) => self.fail(links, error),
             LinkEvent::Received { .. } => {}
