@@ -3,13 +3,13 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::{Duration, Instant};
 
-use nvdsucx_tests::compare::eventually;
+use nvdsucx_tests::compare::{assert_silent, eventually};
 use nvdsucx_tests::link::{CONNECTED, DISCONNECTED};
 use nvdsucx_tests::peer::{Peer, SOON};
-use nvdsucx_tests::process::{open_files, threads};
+use nvdsucx_tests::process::{cpu_time, open_files, threads};
 use nvdsucx_tests::stranger::{DeadPort, Manners, call, serve};
 use nvdsucx_tests::{Link, Pairing, Transport};
-use rustix::process::Signal;
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 
 /// A kernel tells the other side of a killed process's connections at once.
 const KILL_NOTICED: Duration = Duration::from_secs(3);
@@ -171,7 +171,7 @@ fn a_peer_that_is_only_idle_is_not_taken_for_lost() {
         let link = link.sink("peer-timeout=1000").src("peer-timeout=1000");
         let (mut sender, receiver) = link.start_connected();
         flow(&mut sender, &receiver);
-        nvdsucx_tests::compare::assert_silent(&receiver, "error", Duration::from_secs(3));
+        assert_silent(&receiver, "error", Duration::from_secs(3));
         sender.command("push buffer count=10 mem=1000 pts=0");
         receiver.lines_until(20, "buffer ");
         sender.assert_no_error();
@@ -326,6 +326,28 @@ fn a_flood_of_strangers_takes_no_more_than_its_share() {
         assert!(server.stat("refused") > 400);
         server.assert_no_error();
     }
+}
+
+#[test]
+fn a_server_without_room_for_a_connection_waits_for_it_and_sleeps() {
+    let link = Link::new(Pairing::ServerSink, Transport::Default);
+    let mut sender = link.listening().start();
+    let (pid, port) = (Pid::from_raw(sender.pid() as i32), sender.port());
+    // Inherited from us.
+    let usual = getrlimit(Resource::Nofile);
+    let few = Rlimit { current: Some(open_files(sender.pid()) as u64 + 8), ..usual };
+    prlimit(pid, Resource::Nofile, few).expect("a process of ours");
+    let strangers: Vec<_> = (0..40).map(|_| call(port, Manners::Silent)).collect();
+    sender.line("warning source=ucx message=\"cannot accept connections");
+    let before = cpu_time(sender.pid());
+    assert_silent(&sender, "error", Duration::from_secs(1));
+    let spent = cpu_time(sender.pid()) - before;
+    assert!(spent < Duration::from_millis(300), "{spent:?} of a second");
+    drop(strangers);
+    prlimit(pid, Resource::Nofile, usual).expect("a process of ours");
+    let receiver = link.connecting(port).start();
+    flow(&mut sender, &receiver);
+    sender.assert_no_error();
 }
 
 /// The bus message, error or warning, in which an end says why it does not work with the other.
