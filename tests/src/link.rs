@@ -293,3 +293,10 @@ impl Link {
 pub const CONNECTED: &str = "element nvdsucx-client-connected";
 /// What an element says on the bus when a peer is gone.
 pub const DISCONNECTED: &str = "element nvdsucx-client-disconnected";
+
+/// A stream begins, and ten buffers go to a receiver that has had none.
+pub fn flow(sender: &mut Peer, receiver: &Peer) {
+    sender.command("push start application/x-test");
+    sender.command("push buffer count=10 mem=100000 pts=0");
+    receiver.lines_until(10, "buffer ");
+}

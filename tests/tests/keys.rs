@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use nvdsucx_tests::link::CONNECTED;
+use nvdsucx_tests::link::{CONNECTED, flow};
 use nvdsucx_tests::peer::{Launch, Peer, SOON};
 use nvdsucx_tests::{Link, Pairing, Transport};
 
@@ -32,12 +32,6 @@ impl Drop for KeyFile {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
     }
-}
-
-fn flow(sender: &mut Peer, receiver: &Peer) {
-    sender.command("push start application/x-test");
-    sender.command("push buffer count=10 mem=100000 pts=0");
-    receiver.lines_until(10, "buffer ");
 }
 
 /// Waits for an error or a warning on the bus, not longer than from `started`.

@@ -25,6 +25,7 @@ use crate::connector::Next;
 use crate::door::{Said, Visitor};
 use crate::links::{LISTENER, Link, LinkEvent, LinkId, Links, Stage, earliest};
 use crate::proof::{self, random};
+use crate::strangers::neighbourhood;
 
 /// How long each step may take.
 pub(crate) const STEP: Duration = Duration::from_secs(3);
@@ -112,7 +113,7 @@ impl Links {
                 && link.is_stranger()
                 && link.listener.is_none()
             {
-                let (count, oldest) = callers.entry(door.address().ip()).or_insert((0, id));
+                let (count, oldest) = callers.entry(neighbourhood(door.address().ip())).or_insert((0, id));
                 *count += 1;
                 *oldest = id.min(*oldest);
             }
