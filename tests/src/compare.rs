@@ -1,5 +1,6 @@
 //! What left one process and what came out of the other.
 
+use std::ops::Range;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,14 +25,42 @@ pub fn assert_same_lines(sent: &[String], received: &[String]) {
     }
 }
 
-fn first_without_discont(line: &str) -> String {
-    if !line.starts_with("buffer n=0 ") {
-        return line.to_owned();
+/// Panics unless what arrived is the beginning of what was sent and, marked as discontinuous, its end.
+///
+/// What was under way in between is lost with the connection.
+pub fn assert_resumed(sender: &Peer, receiver: &Peer) {
+    let (sent, received) = (sender.lines_with("buffer "), receiver.lines_with("buffer "));
+    let gap = received.iter().skip(1).position(|line| flags(line).1 & DISCONT != 0);
+    let gap = 1 + gap.expect("the first buffer after the gap is marked");
+    assert_same_lines(&sent, &received[..gap]);
+    let after = &received[gap..];
+    let last = sent.len().checked_sub(after.len()).filter(|last| *last >= gap);
+    let last = &sent[last.expect("no more buffers than were sent")..];
+    for (sent, received) in last.iter().zip(after) {
+        assert_eq!(without_number(sent), without_number(received));
     }
+}
+
+/// A buffer without its position in the stream and the mark of a discontinuity.
+fn without_number(line: &str) -> String {
+    let line = without_discont(line);
+    line.split_once(" pts=").expect("each buffer has one").1.to_owned()
+}
+
+fn first_without_discont(line: &str) -> String {
+    if line.starts_with("buffer n=0 ") { without_discont(line) } else { line.to_owned() }
+}
+
+fn without_discont(line: &str) -> String {
+    let (range, flags) = flags(line);
+    format!("{}{:x}{}", &line[..range.start], flags & !DISCONT, &line[range.end..])
+}
+
+/// The flags of a buffer, and where they are.
+fn flags(line: &str) -> (Range<usize>, u32) {
     let begin = line.find(" flags=0x").expect("each buffer has flags") + " flags=0x".len();
     let end = begin + line[begin..].find(' ').expect("more follows");
-    let flags = u32::from_str_radix(&line[begin..end], 16).expect("a hexadecimal number");
-    format!("{}{:x}{}", &line[..begin], flags & !DISCONT, &line[end..])
+    (begin..end, u32::from_str_radix(&line[begin..end], 16).expect("a hexadecimal number"))
 }
 
 /// The events that passed the probe so far, without their sequence numbers, and `buffer` for each buffer.

@@ -1,19 +1,19 @@
-//! Between two hosts, which are two network namespaces. Needs root.
+//! Between two containers of one host, which are two network namespaces. Needs root. Between hosts: hosts.rs.
 
 use std::time::Duration;
 
 use nvdsucx_tests::compare::{assert_same_buffers, stream};
-use nvdsucx_tests::netns::{Cable, IPV4, IPV6};
+use nvdsucx_tests::netns::{IPV4, IPV6, Network};
 use nvdsucx_tests::peer::{Peer, SOON};
 use nvdsucx_tests::{Link, Pairing, Transport};
 
-/// `link` with its listening end at end 0 of the cable.
-fn across(cable: &Cable, link: &Link, addr: &str) -> Link {
+/// `link` with its listening end on host 0.
+fn across(network: &Network, link: &Link, addr: &str) -> Link {
     let mut link = link.clone();
     link.addr = addr.into();
     link.by = match link.pairing {
-        Pairing::ServerSink => (cable.at(0), cable.at(1)),
-        Pairing::ServerSrc => (cable.at(1), cable.at(0)),
+        Pairing::ServerSink => (network.in_container_at(0), network.in_container_at(1)),
+        Pairing::ServerSrc => (network.in_container_at(1), network.in_container_at(0)),
     };
     link
 }
@@ -38,29 +38,30 @@ fn whole_run(link: &Link) {
 }
 
 #[test]
-fn two_hosts_by_ipv4() {
-    let cable = Cable::new();
-    // Hosts share no memory.
-    for link in Link::all().into_iter().filter(|link| link.transport != Transport::SharedMemory) {
-        whole_run(&across(&cable, &link, IPV4[0]));
+fn two_ends_by_ipv4() {
+    let network = Network::new(2);
+    // UCX's own shared memory wants one network.
+    let links = Link::all().into_iter().filter(|link| link.transport != Transport::SharedMemory);
+    for link in links.chain(Link::both_ways()) {
+        whole_run(&across(&network, &link, IPV4[0]));
     }
 }
 
 #[test]
-fn two_hosts_by_ipv6() {
-    let cable = Cable::new();
-    for link in Link::both() {
-        whole_run(&across(&cable, &link, IPV6[0]));
+fn two_ends_by_ipv6() {
+    let network = Network::new(2);
+    for link in Link::both_ways() {
+        whole_run(&across(&network, &link, IPV6[0]));
     }
 }
 
 #[test]
-fn two_hosts_with_a_server_that_listens_everywhere() {
-    let cable = Cable::new();
+fn two_ends_with_a_server_that_listens_everywhere() {
+    let network = Network::new(2);
     for link in Link::both() {
-        let everywhere = across(&cable, &link, "0.0.0.0");
+        let everywhere = across(&network, &link, "0.0.0.0");
         let listening = everywhere.listening().start();
-        let connecting = across(&cable, &link, IPV4[0]).connecting(listening.port()).start();
+        let connecting = across(&network, &link, IPV4[0]).connecting(listening.port()).start();
         let (mut sender, receiver) = match link.pairing {
             Pairing::ServerSink => (listening, connecting),
             Pairing::ServerSrc => (connecting, listening),
@@ -81,11 +82,11 @@ fn one_host_by_name() {
 #[test]
 fn a_cut_cable_is_an_error_at_both_ends_after_peer_timeout() {
     for link in Link::both() {
-        let cable = Cable::new();
-        let link = across(&cable, &link, IPV4[0]).sink("peer-timeout=2000").src("peer-timeout=2000");
+        let network = Network::new(2);
+        let link = across(&network, &link, IPV4[0]).sink("peer-timeout=2000").src("peer-timeout=2000");
         let (mut sender, receiver) = link.start_connected();
         flow(&mut sender, &receiver);
-        cable.cut();
+        network.cut(0);
         sender.command("push buffer count=100 mem=300000 pts=0");
         let within = Duration::from_secs(4);
         receiver.error(within, &["source=ucx", "lost 10.77.0."]);
@@ -100,10 +101,10 @@ fn a_cut_cable_is_an_error_at_both_ends_after_peer_timeout() {
 
 #[test]
 fn a_host_that_does_not_answer_is_an_error_after_connect_timeout() {
-    let cable = Cable::new();
+    let network = Network::new(2);
     for link in Link::both() {
         let link =
-            across(&cable, &link, "10.77.0.99").sink("connect-timeout=1000").src("connect-timeout=1000");
+            across(&network, &link, "10.77.0.99").sink("connect-timeout=1000").src("connect-timeout=1000");
         let peer = link.connecting(7174).start();
         peer.line("state-set ");
         peer.error(Duration::from_secs(2), &["no connection to 10.77.0.99:7174 within 1000 ms"]);
@@ -114,14 +115,14 @@ fn a_host_that_does_not_answer_is_an_error_after_connect_timeout() {
 #[test]
 fn a_cable_plugged_in_late_is_waited_for() {
     for link in Link::both() {
-        let cable = Cable::new();
-        let link = across(&cable, &link, IPV4[0]);
+        let network = Network::new(2);
+        let link = across(&network, &link, IPV4[0]);
         let listening = link.listening().start();
         let port = listening.port();
-        cable.cut();
+        network.cut(0);
         let connecting = link.connecting(port).start();
         connecting.line("state-set ");
-        cable.mend();
+        network.mend(0);
         let (mut sender, receiver) = match link.pairing {
             Pairing::ServerSink => (listening, connecting),
             Pairing::ServerSrc => (connecting, listening),

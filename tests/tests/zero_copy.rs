@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nvdsucx_tests::compare::{assert_same_buffers, assert_silent, eventually, settled, stream};
 use nvdsucx_tests::link::{CONNECTED, DISCONNECTED};
-use nvdsucx_tests::netns::{Cable, IPV4};
+use nvdsucx_tests::netns::{IPV4, Network};
 use nvdsucx_tests::peer::{Launch, Peer, SOON};
 use nvdsucx_tests::{Link, Pairing, Transport};
 
@@ -462,10 +462,10 @@ fn ends_with_other_process_ids_or_another_network_still_share_memory() {
     let processes = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
     let mut links: Vec<_> =
         separated(&processes, &[]).into_iter().chain(separated(&[], &processes)).collect();
-    let cable = Cable::new();
+    let network = Network::new(2);
     for mut link in Link::both() {
         link.addr = IPV4[0].into();
-        let ends = (cable.at(0), cable.at(1));
+        let ends = (network.in_container_at(0), network.in_container_at(1));
         link.by = if link.pairing == Pairing::ServerSink { ends } else { (ends.1, ends.0) };
         links.push(link);
     }

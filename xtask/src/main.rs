@@ -31,6 +31,7 @@ cargo xtask COMMAND [OPTIONS]
             --output FILE     where the result goes (default: target/demo/...)
   test    build the plugin, run all tests
             --filter TEXT     only the tests with TEXT in their name
+            --hosts           also what happens when the network is slow, loses packets, or fails (as root)
             --newest          also with a Debian testing beside this system (as root; 500 MB in target/, made once)
   bench   measure our elements beside every other way to carry buffers between two processes on this host
             --workload NAMES  of video, 4k, audio, text, live, objects (default: video, video touched, text, live)
@@ -55,7 +56,7 @@ enum Task {
     Help,
     Setup { offline: bool },
     Demo(demo::Options),
-    Test { filter: Option<String>, newest: bool, offline: bool },
+    Test { filter: Option<String>, newest: bool, hosts: bool, offline: bool },
     Bench(bench::Options),
     Lint,
     Fuzz { seconds: u32 },
@@ -87,8 +88,8 @@ fn run(task: Task) -> anyhow::Result<Outcome> {
             println!("everything is there");
         }
         Task::Demo(options) => return demo::run(&workspace, &options),
-        Task::Test { filter, newest, offline } => {
-            test::run(&workspace, filter.as_deref(), newest, offline)?;
+        Task::Test { filter, newest, hosts, offline } => {
+            test::run(&workspace, filter.as_deref(), newest, hosts, offline)?;
         }
         Task::Bench(options) => return bench::run(&workspace, &options),
         Task::Lint => lint::run(&workspace)?,
@@ -105,6 +106,7 @@ fn parse() -> anyhow::Result<Task> {
     let mut offline = false;
     let mut filter = None;
     let mut newest = false;
+    let mut hosts = false;
     let mut seconds = None;
     let mut demo = demo::Options::default();
     let mut bench = bench::Options::default();
@@ -120,6 +122,7 @@ fn parse() -> anyhow::Result<Task> {
             Short('h') | Long("help") => return Ok(Task::Help),
             Long("offline") => offline = true,
             Long("newest") => newest = true,
+            Long("hosts") => hosts = true,
             Long("filter") => filter = Some(parser.value()?.string()?),
             Long("seconds") => seconds = Some(parser.value()?.parse()?),
             Long("workload") => bench.workloads.extend(names(&parser.value()?.string()?)),
@@ -143,7 +146,7 @@ fn parse() -> anyhow::Result<Task> {
         "help" => (Task::Help, &[]),
         "setup" => (Task::Setup { offline }, &["offline"]),
         "demo" => (Task::Demo(demo), &["offline", "list", "example", "input", "output"]),
-        "test" => (Task::Test { filter, newest, offline }, &["offline", "filter", "newest"]),
+        "test" => (Task::Test { filter, newest, hosts, offline }, &["offline", "filter", "newest", "hosts"]),
         "bench" => {
             bench.seconds = seconds.unwrap_or(bench.seconds);
             const TAKES: &[&str] =

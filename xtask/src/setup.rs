@@ -56,7 +56,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "Fedora",
         "pkgconf-pkg-config gstreamer1-devel gstreamer1-plugins-base-devel ucx-devel gstreamer1-plugins-base-tools \
          gstreamer1-plugins-good gstreamer1-plugins-bad-free gstreamer1-plugins-ugly-free gstreamer1-plugin-openh264 \
-         gstreamer1-plugin-libav ucx iproute git gcc-c++ python3-pip python3-protobuf python3-opencv \
+         gstreamer1-plugin-libav ucx iproute iproute-tc git gcc-c++ python3-pip python3-protobuf python3-opencv \
          opencv-data",
     ),
     (

@@ -16,11 +16,13 @@ const DEEPSTREAM_FOLDER: &str = "NVDSUCX_DEEPSTREAM";
 /// Where the tests find the root of a newer system.
 const TESTING_ROOT: &str = "NVDSUCX_TESTING_ROOT";
 
-/// Builds the plugin and runs the workspace's tests, with `newest` those with a newer system beside this one, too.
+/// Builds the plugin and runs the workspace's tests, with `newest` those with a newer system beside this one, too,
+/// with `hosts` those with a network that fails.
 pub(crate) fn run(
     workspace: &Workspace,
     filter: Option<&str>,
     newest: bool,
+    hosts: bool,
     offline: bool,
 ) -> anyhow::Result<()> {
     setup::ensure(setup::EVERYTHING, offline)?;
@@ -33,6 +35,9 @@ pub(crate) fn run(
             None
         }
     };
+    if !hosts {
+        eprintln!("tests with a network that fails are SKIPPED: they take --hosts");
+    }
     let fetched = |wheel: &Wheel, what: &str| match wheel.fetch(workspace, offline) {
         Ok(path) => Ok(Some(path)),
         Err(error) if offline => {
@@ -69,6 +74,9 @@ pub(crate) fn run(
             Some(path) => test.env(variable, path),
             None => test.env_remove(variable).args(["--skip", word]),
         };
+    }
+    if !hosts {
+        test.args(["--skip", "hosts"]);
     }
     if std::env::var_os("RUST_BACKTRACE").is_none() {
         test.env("RUST_BACKTRACE", "1");
