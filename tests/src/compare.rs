@@ -30,21 +30,32 @@ pub fn assert_same_lines(sent: &[String], received: &[String]) {
 /// What was under way in between is lost with the connection.
 pub fn assert_resumed(sender: &Peer, receiver: &Peer) {
     let (sent, received) = (sender.lines_with("buffer "), receiver.lines_with("buffer "));
-    let gap = received.iter().skip(1).position(|line| flags(line).1 & DISCONT != 0);
-    let gap = 1 + gap.expect("the first buffer after the gap is marked");
+    let gap = received.iter().skip(1).position(|line| is_discontinuous(line));
+    let gap = 1 + gap.expect("the first buffer after the gap is marked, and there is one");
     assert_same_lines(&sent, &received[..gap]);
     let after = &received[gap..];
     let last = sent.len().checked_sub(after.len()).filter(|last| *last >= gap);
     let last = &sent[last.expect("no more buffers than were sent")..];
-    for (sent, received) in last.iter().zip(after) {
-        assert_eq!(without_number(sent), without_number(received));
+    assert_same_wherever(last, after);
+}
+
+/// Panics unless the buffers are the same but for their position in the stream and a mark on the first one.
+pub fn assert_same_wherever(sent: &[String], received: &[String]) {
+    assert_eq!(sent.len(), received.len());
+    for (n, (sent, received)) in sent.iter().zip(received).enumerate() {
+        let received = if n == 0 { without_discont(received) } else { received.clone() };
+        assert_eq!(without_number(sent), without_number(&received));
     }
 }
 
-/// A buffer without its position in the stream and the mark of a discontinuity.
-fn without_number(line: &str) -> String {
-    let line = without_discont(line);
-    line.split_once(" pts=").expect("each buffer has one").1.to_owned()
+/// Whether a buffer is marked as the first after a gap.
+pub fn is_discontinuous(line: &str) -> bool {
+    flags(line).1 & DISCONT != 0
+}
+
+/// A buffer without its position in the stream.
+fn without_number(line: &str) -> &str {
+    line.split_once(" pts=").expect("each buffer has one").1
 }
 
 fn first_without_discont(line: &str) -> String {
