@@ -1,5 +1,6 @@
 //! Connecting, again and again: what to try when. Pure decisions but for the name's resolution.
 
+use std::hash::{BuildHasher, RandomState};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
@@ -93,7 +94,7 @@ impl Connector {
     pub(crate) fn attempt_failed(&mut self, cause: String) {
         self.cause = cause;
         let round_done = self.attempts.is_multiple_of(self.addresses.len().max(1));
-        let pause = if round_done { self.pause } else { Duration::ZERO };
+        let pause = if round_done { spread(self.pause) } else { Duration::ZERO };
         if round_done {
             self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         }
@@ -140,6 +141,13 @@ impl Connector {
     }
 }
 
+/// Up to a quarter shorter or longer, by chance: clients that have lost the same server do not come back all at once.
+fn spread(pause: Duration) -> Duration {
+    // The keys are the standard library's way to random numbers.
+    let chance = RandomState::new().hash_one(()) as f64 / u64::MAX as f64;
+    pause.mul_f64(0.75 + chance / 2.0)
+}
+
 /// The addresses of a host. May take the resolver's time.
 pub(crate) fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
     let host = host.trim();
@@ -165,4 +173,18 @@ fn resolve_aside(config: &Config, doorbell: &Arc<Doorbell>) -> Receiver<Result<V
         doorbell.ring();
     });
     receiver
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn pauses_differ_by_a_quarter_at_most() {
+        let pauses: HashSet<_> = (0..100).map(|_| spread(LONGEST_PAUSE)).collect();
+        assert!(pauses.len() > 50, "hardly by chance: {pauses:?}");
+        assert!(pauses.iter().all(|pause| (750..=1250).contains(&pause.as_millis())), "{pauses:?}");
+    }
 }
