@@ -75,6 +75,28 @@ impl Network {
         }
     }
 
+    /// Has the switch drop, without a word, all that is not of TCP connections to `port`.
+    pub fn block_but(&self, tcp_port: u16) {
+        let tcp_port = tcp_port.to_string();
+        for n in 0..self.hosts.len() {
+            let port = port(n);
+            let tc = |words: &str| {
+                let (object, words) = words.split_once(" add ").expect("something is added");
+                let head = ["tc", object, "add", "dev", &port];
+                self.switch.run(&[&head[..], &words.split(' ').collect::<Vec<_>>()].concat());
+            };
+            tc("qdisc add root handle 1: htb default 2");
+            tc("class add parent 1: classid 1:1 htb rate 10gbit quantum 60000");
+            tc("class add parent 1: classid 1:2 htb rate 10gbit quantum 60000");
+            tc("qdisc add parent 1:2 bfifo limit 1");
+            tc("filter add parent 1: protocol arp prio 1 u32 match u32 0 0 flowid 1:1");
+            for end in ["sport", "dport"] {
+                let filter = "filter add parent 1: protocol ip prio 2 u32 match ip";
+                tc(&format!("{filter} {end} {tcp_port} 0xffff flowid 1:1"));
+            }
+        }
+    }
+
     /// Has each cable carry 100 Mbit/s and no more.
     pub fn slow_down(&self) {
         for n in 0..self.hosts.len() {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use nvdsucx_tests::compare::{assert_resumed, assert_same_buffers, assert_silent, settled};
 use nvdsucx_tests::link::{CONNECTED, DISCONNECTED};
 use nvdsucx_tests::netns::{IPV4, IPV6, Network, Wire};
-use nvdsucx_tests::peer::Peer;
+use nvdsucx_tests::peer::{Peer, SOON};
 use nvdsucx_tests::{Link, Pairing};
 
 const STOP_WITHIN: Duration = Duration::from_secs(1);
@@ -124,6 +124,54 @@ fn two_hosts_and_an_outage_longer_than_peer_timeout_is_an_error() {
     }
 }
 
+#[test]
+fn two_hosts_and_an_outage_longer_than_peer_timeout_is_the_end_with_on_disconnect_eos() {
+    for outage in Outage::ALL {
+        for link in Link::both() {
+            let network = Network::new(2);
+            let all = format!("{PEER_TIMEOUT} on-disconnect=eos");
+            let (sender, receiver) = in_mid_stream(&across(&network, link).sink(&all).src(&all));
+            outage.begin(&network);
+            receiver.line_within("eos", NOTICED);
+            sender.wait_for("the sink takes no more", NOTICED, |lines| {
+                lines
+                    .iter()
+                    .any(|l| l.starts_with("pushed buffer ") && l.ends_with("result=Eos"))
+                    .then_some(())
+            });
+            receiver.assert_no_error();
+            sender.assert_no_error();
+            assert_both_stop(sender, receiver);
+        }
+    }
+}
+
+#[test]
+fn two_hosts_and_an_outage_while_the_sender_waits_at_its_end() {
+    for outage in Outage::ALL {
+        for link in Link::both() {
+            let network = Network::new(2);
+            let all = format!("{PEER_TIMEOUT} on-disconnect=reconnect");
+            let (mut sender, receiver) = across(&network, link).sink(&all).src(&all).start_connected();
+            sender.push(&["start application/x-test", "buffer count=10 mem=100000 pts=0"]);
+            receiver.lines_until(10, "buffer ");
+            outage.begin(&network);
+            sender.push(&["buffer count=5 mem=100000 pts=0", "eos"]);
+            for peer in [&receiver, &sender] {
+                peer.line_within(DISCONNECTED, NOTICED);
+            }
+            outage.end(&network);
+            // The five were lost with the connection; the end of the stream is said to whoever comes.
+            for peer in [&receiver, &sender] {
+                peer.line("eos");
+                peer.assert_no_error();
+            }
+            assert_eq!(receiver.count("buffer "), 10);
+            assert_both_stop(sender, receiver);
+        }
+    }
+}
+
 fn assert_goes_on_after(outage: Outage, network: &Network, link: &Link) {
     let all = format!("{PEER_TIMEOUT} on-disconnect=reconnect");
     let link = link.clone().sink(&all).src(&all);
@@ -209,6 +257,22 @@ fn two_hosts_with_a_firewall_between_them_do_not_find_each_other() {
         connecting.line("state-set ");
         let what = format!("no connection to 10.77.0.1:{port} within 1000 ms");
         connecting.error(Duration::from_secs(2), &["source=ucx", &what]);
+        listening.assert_no_error();
+        assert_both_stop(listening, connecting);
+    }
+}
+
+#[test]
+fn two_hosts_with_a_firewall_that_lets_only_the_front_door_through() {
+    for link in Link::both() {
+        let network = Network::new(2);
+        let link = across(&network, link);
+        let listening = link.listening().start();
+        let port = listening.port();
+        network.block_but(port);
+        let connecting =
+            link.sink("connect-timeout=5000").src("connect-timeout=5000").connecting(port).start();
+        connecting.error(SOON, &["source=ucx", "UCX could not connect; a firewall may block its ports"]);
         listening.assert_no_error();
         assert_both_stop(listening, connecting);
     }

@@ -457,6 +457,11 @@ impl Links {
                     limit: now + DRAIN_LIMIT,
                 };
             }
+            // The other side may have given up a moment earlier, for the reason that we would have given.
+            Stage::Attaching { .. } => {
+                let cause = format!("{} ({cause})", link.stage.what_is_missing());
+                self.attempt_failed(id, cause);
+            }
             Stage::Leaving { .. } => drop(self.remove(id)),
             Stage::Draining { .. } => {}
             _ => self.attempt_failed(id, cause.to_owned()),
