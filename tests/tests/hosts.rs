@@ -279,6 +279,22 @@ fn two_hosts_with_a_firewall_that_lets_only_the_front_door_through() {
 }
 
 #[test]
+fn two_hosts_can_be_stopped_while_ucx_connects() {
+    for link in Link::both() {
+        let network = Network::new(2);
+        let link = across(&network, link);
+        let listening = link.listening().start();
+        let port = listening.port();
+        network.block_but(port);
+        let connecting = link.connecting(port).start();
+        // That was the first attempt; the second one begins at once.
+        listening.line("warning source=ucx message=\"10.77.0.2:");
+        connecting.assert_no_error();
+        assert_both_stop(listening, connecting);
+    }
+}
+
+#[test]
 fn two_hosts_whose_largest_packet_changes_in_mid_stream() {
     for link in Link::both() {
         let network = Network::new(2);
