@@ -592,6 +592,8 @@ impl Links {
     /// Says good-bye to all and gives the farewells time to get through.
     pub(crate) fn close(mut self, reason: &str) {
         let until = Instant::now() + FAREWELL;
+        // Nobody is let in any more: a peer that connects again at once would talk to who is leaving.
+        self.door = None;
         let ids: Vec<_> = self.links.keys().copied().collect();
         for id in ids {
             match self.links[&id].stage {
