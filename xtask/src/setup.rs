@@ -120,7 +120,8 @@ fn install_missing(wanted: &[For], offline: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     let mut install = apt_get();
-    install.args(["install", "-y", "--no-install-recommends"]).args(&missing);
+    // What stands in the way is for the user to remove.
+    install.args(["install", "-y", "--no-install-recommends", "--no-remove"]).args(&missing);
     if offline {
         bail!("missing, and --offline forbids to fetch them; install them with: {}", line_of(&install));
     }
