@@ -12,6 +12,7 @@ pub mod netns;
 pub mod payload;
 pub mod peer;
 pub mod process;
+pub mod roce;
 pub mod room;
 pub mod stranger;
 pub mod testing;

@@ -8,6 +8,7 @@ mod fetch;
 mod fuzz;
 mod lint;
 mod newest;
+mod rdma;
 mod setup;
 mod shell;
 mod side;
@@ -33,6 +34,7 @@ cargo xtask COMMAND [OPTIONS]
             --filter TEXT     only the tests with TEXT in their name
             --hosts           also what happens when the network is slow, loses packets, or fails (as root)
             --newest          also with a Debian testing beside this system (as root; 500 MB in target/, made once)
+            --rdma            instead: those over RDMA verbs, in a virtual machine with soft-RoCE (Debian on x86-64)
   bench   measure our elements beside every other way to carry buffers between two processes on this host
             --workload NAMES  of video, 4k, audio, text, live, objects (default: video, video touched, text, live)
             --all             all workloads; video and 4k touched, too
@@ -56,7 +58,7 @@ enum Task {
     Help,
     Setup { offline: bool },
     Demo(demo::Options),
-    Test { filter: Option<String>, newest: bool, hosts: bool, offline: bool },
+    Test { filter: Option<String>, rdma: bool, newest: bool, hosts: bool, offline: bool },
     Bench(bench::Options),
     Lint,
     Fuzz { seconds: u32 },
@@ -88,7 +90,8 @@ fn run(task: Task) -> anyhow::Result<Outcome> {
             println!("everything is there");
         }
         Task::Demo(options) => return demo::run(&workspace, &options),
-        Task::Test { filter, newest, hosts, offline } => {
+        Task::Test { filter, rdma: true, offline, .. } => rdma::run(&workspace, filter.as_deref(), offline)?,
+        Task::Test { filter, rdma: false, newest, hosts, offline } => {
             test::run(&workspace, filter.as_deref(), newest, hosts, offline)?;
         }
         Task::Bench(options) => return bench::run(&workspace, &options),
@@ -107,6 +110,7 @@ fn parse() -> anyhow::Result<Task> {
     let mut filter = None;
     let mut newest = false;
     let mut hosts = false;
+    let mut rdma = false;
     let mut seconds = None;
     let mut demo = demo::Options::default();
     let mut bench = bench::Options::default();
@@ -124,6 +128,7 @@ fn parse() -> anyhow::Result<Task> {
             Long("newest") => newest = true,
             Long("hosts") => hosts = true,
             Long("filter") => filter = Some(parser.value()?.string()?),
+            Long("rdma") => rdma = true,
             Long("seconds") => seconds = Some(parser.value()?.parse()?),
             Long("workload") => bench.workloads.extend(names(&parser.value()?.string()?)),
             Long("transport") => bench.transports.extend(names(&parser.value()?.string()?)),
@@ -146,7 +151,10 @@ fn parse() -> anyhow::Result<Task> {
         "help" => (Task::Help, &[]),
         "setup" => (Task::Setup { offline }, &["offline"]),
         "demo" => (Task::Demo(demo), &["offline", "list", "example", "input", "output"]),
-        "test" => (Task::Test { filter, newest, hosts, offline }, &["offline", "filter", "newest", "hosts"]),
+        "test" => (
+            Task::Test { filter, rdma, newest, hosts, offline },
+            &["offline", "filter", "rdma", "newest", "hosts"],
+        ),
         "bench" => {
             bench.seconds = seconds.unwrap_or(bench.seconds);
             const TAKES: &[&str] =

@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 
 use crate::shell::{line_of, output_of, run, succeeds};
 
@@ -132,6 +132,11 @@ fn install_missing(wanted: &[For], offline: bool) -> anyhow::Result<()> {
     run(&mut as_root(become_root, &install))
 }
 
+/// Asks Debian for its lists of packages.
+pub(crate) fn update_lists() -> anyhow::Result<()> {
+    update(become_root().context("the lists of packages are old; please run as root: apt-get update")?)
+}
+
 /// Package indexes come over the network, which may fail for a moment.
 fn update(become_root: &[&str]) -> anyhow::Result<()> {
     let mut update = apt_get();
@@ -157,7 +162,7 @@ fn missing_packages<'a>(packages: &[&'a str]) -> BTreeSet<&'a str> {
     packages.iter().copied().filter(|package| !installed.contains(package)).collect()
 }
 
-fn apt_get() -> Command {
+pub(crate) fn apt_get() -> Command {
     let mut command = Command::new("apt-get");
     command.args(["-o", "DPkg::Lock::Timeout=120", "-o", "Acquire::Retries=3"]);
     command
