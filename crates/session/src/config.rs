@@ -66,7 +66,7 @@ pub struct SenderConfig {
     pub window_bytes: u64,
     /// Peers that must be connected before the first frame goes out.
     pub wanted_peers: usize,
-    /// Drop frames that a peer has no room for, instead of waiting.
+    /// Do without the peers that have no room for a frame, instead of waiting for them.
     pub leaky: bool,
     /// Hold frames until `wanted_peers` are there (and later, while nobody is there) instead of dropping them.
     pub wait_for_peers: bool,

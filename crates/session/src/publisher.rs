@@ -41,7 +41,7 @@ pub(crate) struct Shared {
     pub(crate) doorbell: Arc<Doorbell>,
     pub(crate) counters: Counters,
     pub(crate) arena: Arena,
-    /// Drop frames for which there is no room.
+    /// Do without the peers that have no room for a frame.
     leaky: bool,
     /// Look what was released even if nobody sends.
     pub(crate) watched: AtomicBool,
@@ -225,21 +225,27 @@ impl Publisher {
             };
             // Where nobody has a ring yet, the queue holds some until all are there.
             let held = state.held && !state.rings.is_empty();
-            if !waits || (full.is_none() && !held && (queue_has_room || !queued)) {
-                if let Some(prepared) = prepared.filter(|_| !state.rings.is_empty()) {
+            let ready = !waits || (full.is_none() && !held && (queue_has_room || !queued));
+            // A leaky sender does without those who have no room.
+            let leaks = shared.leaky && is_frame && !(state.held || state.switching || state.flushing);
+            if ready || leaks {
+                let mut in_rings = false;
+                if let Some(prepared) = &prepared {
                     for ring in &mut state.rings {
-                        ring.send(&prepared, &item);
+                        if ready || ring.has_room(prepared, &item) {
+                            ring.send(prepared, &item);
+                            in_rings = true;
+                        }
                     }
-                    if let Outgoing::Frame(frame) = &item {
-                        shared.counters.passed(frame.len() as u64);
-                    }
-                    if queued {
-                        state.queue.push_back(Queued { item, in_rings: true });
-                    }
-                } else {
-                    state.queue.push_back(Queued { item, in_rings: false });
+                }
+                let queued = queued && (ready || queue_has_room);
+                match &item {
+                    Outgoing::Frame(frame) if in_rings => shared.counters.passed(frame.len() as u64),
+                    Outgoing::Frame(_) if !queued => shared.counters.dropped.add(1),
+                    _ => {}
                 }
                 if queued {
+                    state.queue.push_back(Queued { item, in_rings });
                     state.idle = false;
                     drop(state);
                     shared.doorbell.ring();
@@ -248,10 +254,6 @@ impl Publisher {
             }
             if state.flushing {
                 return Err(Box::new((Interrupted::Flushing, item)));
-            }
-            if shared.leaky && is_frame && !state.held && !state.switching {
-                shared.counters.dropped.add(1);
-                return Ok(());
             }
             state = match (full, &prepared) {
                 (Some(full), Some(prepared)) => {

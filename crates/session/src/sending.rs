@@ -43,6 +43,8 @@ pub(crate) struct Sending {
     frames_seen: u64,
     /// Look what was released even if nobody sends.
     looks_on: bool,
+    /// A peer waits until nothing is queued.
+    switching: bool,
 }
 
 /// A connected peer.
@@ -111,6 +113,7 @@ impl Role for Sending {
         let watched = shared.watched.load(Relaxed);
         self.looks_on = watched && moved;
         self.batch.append(&mut state.queue);
+        self.switching = state.switching;
         drop(state);
         drop(freed);
         for (id, broken) in broken {
@@ -172,6 +175,7 @@ impl Sending {
             complained: false,
             frames_seen: 0,
             looks_on: false,
+            switching: false,
         }
     }
 
@@ -388,23 +392,27 @@ impl Sending {
         }
     }
 
-    /// Whether every peer without a ring may have `item` now.
+    /// Whether the peers without a ring may have `item` now: every one of them, or any if the others do without.
     fn has_room(&self, item: &Outgoing) -> bool {
         let Outgoing::Frame(frame) = item else { return true };
         let len = frame.len() as u64;
-        self.peers.values().filter(|peer| peer.is_remote()).all(|peer| peer.window.has_room(len))
+        let mut windows = self.peers.values().filter(|peer| peer.is_remote()).map(|peer| &peer.window);
+        if !self.config.leaky {
+            return windows.all(|window| window.has_room(len));
+        }
+        // Who waits for the end of the queue does not wait for those who take nothing.
+        self.switching || windows.clone().next().is_none() || windows.any(|window| window.has_room(len))
     }
 
     fn send_frame(&mut self, links: &mut Links, mut frame: Frame, in_rings: bool) {
         let len = frame.len() as u64;
+        let takes = |peer: &Receiver| peer.is_remote() && peer.window.has_room(len);
         if !in_rings {
-            if self.peers.is_empty() {
-                self.shared.counters.dropped.add(1);
-                return;
-            }
-            self.shared.counters.passed(len);
+            // Before it goes: who gets it may look at the numbers.
+            let counters = &self.shared.counters;
+            if self.peers.values().any(takes) { counters.passed(len) } else { counters.dropped.add(1) }
         }
-        for (&id, peer) in self.peers.iter_mut().filter(|(_, peer)| peer.is_remote()) {
+        for (&id, peer) in self.peers.iter_mut().filter(|(_, peer)| takes(peer)) {
             peer.window.send_frame(links, id, &mut frame, len);
         }
     }

@@ -14,7 +14,7 @@ pub struct Stats {
     pub frames: u64,
     /// Their payload, in bytes. A frame sent to several peers counts once.
     pub bytes: u64,
-    /// Frames dropped because nobody was connected, or by a flush.
+    /// Frames that went to nobody: dropped because nobody was connected or, if the sender may, had room, or by a flush.
     pub dropped: u64,
     /// Peers that have joined.
     pub joined: u64,

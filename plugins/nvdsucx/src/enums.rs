@@ -79,10 +79,10 @@ pub enum MemoryType {
 #[repr(i32)]
 #[enum_type(name = "GstUcxLeaky")]
 pub enum Leaky {
-    /// It waits.
+    /// It waits, and so do all peers.
     #[enum_value(name = "Wait for room", nick = "no")]
     No = 0,
-    /// It is dropped.
+    /// That peer does without it.
     #[enum_value(name = "Drop new buffers", nick = "upstream")]
     Upstream = 1,
 }
