@@ -34,6 +34,14 @@ pub fn open_files(pid: u32) -> usize {
     entries(pid, "fd")
 }
 
+/// What process `pid` has in memory that is not shared, in bytes.
+pub fn private_memory(pid: u32) -> u64 {
+    let status = read(pid, "status");
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+    kib.expect("/proc/PID/status has RssAnon") << 10
+}
+
 /// Pieces of memory that process `pid` has mapped.
 pub fn mappings(pid: u32) -> usize {
     read(pid, "maps").lines().count()
