@@ -12,6 +12,7 @@ mod rdma;
 mod setup;
 mod shell;
 mod side;
+mod soak;
 mod test;
 
 use std::path::PathBuf;
@@ -47,6 +48,9 @@ cargo xtask COMMAND [OPTIONS]
   lint    format, clippy, documentation, licences and sources of the dependencies
   fuzz    run every fuzz target
             --seconds N       each (default: 60)
+  soak    streams between many processes that are killed, stopped and restarted all the time; every byte is checked (as root)
+            --minutes N       how long (default: 10)
+            --seed N          of a run that failed
 
   --offline (setup, demo, test, bench): fetch nothing; what needs it and is not there is an error, or a skipped test
 ";
@@ -62,6 +66,7 @@ enum Task {
     Bench(bench::Options),
     Lint,
     Fuzz { seconds: u32 },
+    Soak { minutes: u64, seed: Option<u64> },
 }
 
 /// How a task ended that did not fail.
@@ -97,6 +102,7 @@ fn run(task: Task) -> anyhow::Result<Outcome> {
         Task::Bench(options) => return bench::run(&workspace, &options),
         Task::Lint => lint::run(&workspace)?,
         Task::Fuzz { seconds } => fuzz::run(&workspace, seconds)?,
+        Task::Soak { minutes, seed } => soak::run(&workspace, minutes, seed)?,
     }
     Ok(Outcome::Done)
 }
@@ -112,6 +118,8 @@ fn parse() -> anyhow::Result<Task> {
     let mut hosts = false;
     let mut rdma = false;
     let mut seconds = None;
+    let mut minutes = soak::DEFAULT_MINUTES;
+    let mut seed = None;
     let mut demo = demo::Options::default();
     let mut bench = bench::Options::default();
     let mut used = Vec::new();
@@ -130,6 +138,8 @@ fn parse() -> anyhow::Result<Task> {
             Long("filter") => filter = Some(parser.value()?.string()?),
             Long("rdma") => rdma = true,
             Long("seconds") => seconds = Some(parser.value()?.parse()?),
+            Long("minutes") => minutes = parser.value()?.parse()?,
+            Long("seed") => seed = Some(parser.value()?.parse()?),
             Long("workload") => bench.workloads.extend(names(&parser.value()?.string()?)),
             Long("transport") => bench.transports.extend(names(&parser.value()?.string()?)),
             Long("all") => bench.all = true,
@@ -163,6 +173,7 @@ fn parse() -> anyhow::Result<Task> {
         }
         "lint" => (Task::Lint, &[]),
         "fuzz" => (Task::Fuzz { seconds: seconds.unwrap_or(fuzz::DEFAULT_SECONDS) }, &["seconds"]),
+        "soak" => (Task::Soak { minutes, seed }, &["minutes", "seed"]),
         other => bail!("there is no command `{other}`: see `cargo xtask help`"),
     };
     if let Some(option) = used.iter().find(|option| !takes.contains(&option.as_str())) {
