@@ -21,6 +21,7 @@ fn subscribe(port: u16, zero_copy: bool) -> Subscriber {
         buffer_type: BufferType::Any,
         high_performance: true,
         zero_copy,
+        key: None,
         connect_timeout: Some(SOON),
         peer_timeout: Some(SOON),
         on_disconnect: OnDisconnect::Fail,
