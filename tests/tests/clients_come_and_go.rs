@@ -30,6 +30,7 @@ fn subscribe(port: u16, zero_copy: bool) -> Subscriber {
     };
     let receiver = ReceiverConfig {
         allocator: Arc::new(HostAllocator),
+        device: None,
         buffers: 4,
         initial_size: 0,
         max_frame_size: 1 << 20,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nvdsucx_wire::BufferType;
 use ucp::{MemoryKind, RegionMut};
 
-use crate::Key;
+use crate::{Device, Key};
 
 /// Which side of the connection is ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +68,8 @@ pub struct SenderConfig {
     pub wanted_peers: usize,
     /// Do without the peers that have no room for a frame, instead of waiting for them.
     pub leaky: bool,
+    /// What knows the memory that is not the CPU's; without it there must be none in frames.
+    pub device: Option<Arc<dyn Device>>,
     /// Hold frames until `wanted_peers` are there (and later, while nobody is there) instead of dropping them.
     pub wait_for_peers: bool,
 }
@@ -77,6 +79,8 @@ pub struct SenderConfig {
 pub struct ReceiverConfig {
     /// Gives the memory that frames land in.
     pub allocator: Arc<dyn Allocator>,
+    /// What opens the memory of senders on this host that is not the CPU's.
+    pub device: Option<Arc<dyn Device>>,
     /// Landing buffers made and registered ahead; 0: as many as are needed.
     pub buffers: usize,
     /// Size of a landing buffer before the first frame tells, in bytes.

@@ -101,6 +101,9 @@ pub enum Error {
     /// No memory for a landing buffer.
     #[error("no memory for a frame of {0} bytes")]
     OutOfMemory(usize),
+    /// A frame cannot be fetched from a GPU, or brought there.
+    #[error("the GPU's memory cannot be read: {0}")]
+    Device(String),
     /// No memory that receivers on this host could map.
     #[error(
         "no shared memory for a frame of {0} bytes: raise the limits (`ipcs -l`), or set `zero-copy=false` to do without"

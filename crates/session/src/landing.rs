@@ -140,14 +140,22 @@ impl Landing {
         }
     }
 
-    /// A buffer for `len` bytes; `None` while all are in use.
-    pub(crate) fn take(&mut self, context: &Context, len: usize) -> Result<Option<Slot>, Error> {
+    /// A buffer for `len` bytes, if so `for_cpu` to read; `None` while all are in use.
+    pub(crate) fn take(
+        &mut self,
+        context: &Context,
+        len: usize,
+        for_cpu: bool,
+    ) -> Result<Option<Slot>, Error> {
         // Before looking, so that none can come back unnoticed.
         self.returned.wanted.store(true, SeqCst);
         let returned =
             std::mem::take(&mut *self.returned.slots.lock().unwrap_or_else(PoisonError::into_inner));
         self.free.extend(returned.into_iter().map(|(id, region)| Slot { id, region }));
-        if let Some(fit) = self.free.iter().rposition(|slot| slot.region.len() >= len) {
+        let kind =
+            Some(self.allocator.kind()).filter(|kind| !for_cpu && context.knows(*kind)).unwrap_or_default();
+        let fits = |slot: &Slot| slot.region.len() >= len && slot.region.kind() == kind;
+        if let Some(fit) = self.free.iter().rposition(fits) {
             return Ok(Some(self.free.swap_remove(fit)));
         }
         if self.registrations.len() >= self.limit {
@@ -155,12 +163,16 @@ impl Landing {
             let Some(slot) = self.free.pop() else { return Ok(None) };
             self.registrations.remove(&slot.id);
         }
-        self.make(context, len).map(Some)
+        self.make(context, len, kind).map(Some)
     }
 
-    fn make(&mut self, context: &Context, len: usize) -> Result<Slot, Error> {
+    fn make(&mut self, context: &Context, len: usize, kind: MemoryKind) -> Result<Slot, Error> {
         self.capacity = self.capacity.max(len.next_multiple_of(4096));
-        let region = self.allocator.allocate(self.capacity).ok_or(Error::OutOfMemory(self.capacity))?;
+        let region = match kind {
+            kind if kind == self.allocator.kind() => self.allocator.allocate(self.capacity),
+            _ => RegionMut::host(self.capacity),
+        };
+        let region = region.ok_or(Error::OutOfMemory(self.capacity))?;
         // Without it the transports register the memory as data lands in it.
         let registration = context.register(&region).inspect_err(|status| {
             if !std::mem::replace(&mut self.complained, true) {

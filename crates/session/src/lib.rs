@@ -13,6 +13,7 @@ mod admission;
 mod arena;
 mod config;
 mod connector;
+mod device;
 mod door;
 mod doorbell;
 mod error;
@@ -37,6 +38,7 @@ mod transport;
 
 pub use arena::{Arena, Block};
 pub use config::{Allocator, Config, HostAllocator, OnDisconnect, ReceiverConfig, SenderConfig, Side};
+pub use device::{Allocation, Device, DeviceMemory};
 pub use error::{Error, Interrupted};
 pub use frame::{Copied, Frame, Incoming, Landed, Mapped, Outgoing, Payload, ReceivedFrame, Release};
 pub use key::Key;

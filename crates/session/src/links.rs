@@ -567,6 +567,11 @@ impl Links {
         endpoint.send(wire::AM_CONTROL, header, vec![Region::from(body)], SendMode::Eager, 0);
     }
 
+    /// Whether the header of a frame goes before its data, and not behind it.
+    pub(crate) fn fits_inline(&self, header: &wire::FrameHeader) -> bool {
+        header.encode_for(0, self.worker.max_header()).trailer.is_empty()
+    }
+
     pub(crate) fn send_frame(&mut self, to: LinkId, header: &wire::FrameHeader, regions: &[Region]) {
         let Some(Link { endpoint: Some(endpoint), theirs, mode, .. }) = self.links.get(&to) else { return };
         let encoded = header.encode_for(theirs.token, self.worker.max_header());

@@ -8,6 +8,7 @@ use nvdsucx_wire as wire;
 use ucp::{Mapping, Region};
 use wire::{RecordKind, Span};
 
+use crate::device::{Device, DeviceMemory};
 use crate::ring::{Broken, EndFlag, Read, Reader, Releases, Sleep};
 use crate::stats::PeerCounters;
 use crate::{Incoming, Payload, ReceivedFrame};
@@ -111,17 +112,33 @@ impl Held {
 /// The sender's memory: mapped, or not to be mapped. The latter is no harm unless a frame is in it: memory that was not used is
 /// gone again, at times, before the receiver looks.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Memories(Arc<Mutex<HashMap<u32, Option<Arc<Mapping>>>>>);
+pub(crate) struct Memories(Arc<Mutex<HashMap<u32, Option<Memory>>>>);
+
+/// Memory of the sender.
+#[derive(Clone, Debug)]
+pub(crate) enum Memory {
+    Shared(Arc<Mapping>),
+    Device(Arc<dyn DeviceMemory>),
+}
+
+impl Memory {
+    fn region(&self, offset: usize, len: usize) -> Option<Region> {
+        match self {
+            Self::Shared(mapping) => mapping.region(offset, len),
+            Self::Device(memory) => Arc::clone(memory).region(offset, len),
+        }
+    }
+}
 
 impl Memories {
-    fn lock(&self) -> MutexGuard<'_, HashMap<u32, Option<Arc<Mapping>>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u32, Option<Memory>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes note of memory that was mapped, or could not be; `false` if it is too much, or there already.
-    pub(crate) fn add(&self, id: u32, mapping: Option<Mapping>) -> bool {
+    pub(crate) fn add(&self, id: u32, memory: Option<Memory>) -> bool {
         let mut memories = self.lock();
-        memories.len() < MAX_MEMORIES && memories.insert(id, mapping.map(Arc::new)).is_none()
+        memories.len() < MAX_MEMORIES && memories.insert(id, memory).is_none()
     }
 
     /// No frame will be in that memory any more. Those that are keep it mapped.
@@ -171,6 +188,7 @@ pub(crate) struct Inlet {
     memories: Memories,
     bounds: Bounds,
     held: Arc<Held>,
+    device: Option<Arc<dyn Device>>,
     counters: Arc<PeerCounters>,
     /// Read, but in memory that is not mapped yet.
     pending: Option<Read>,
@@ -185,11 +203,12 @@ impl Inlet {
         reader: Reader,
         memories: Memories,
         bounds: Bounds,
+        device: Option<Arc<dyn Device>>,
         counters: Arc<PeerCounters>,
     ) -> Self {
         let held = Arc::default();
         let (pending, discontinuity, closed) = (None, false, false);
-        Self { reader, memories, bounds, held, counters, pending, discontinuity, closed }
+        Self { reader, memories, bounds, held, device, counters, pending, discontinuity, closed }
     }
 
     /// Whether the sender says that its stream is at its end.
@@ -314,7 +333,7 @@ impl Inlet {
                     Some(release) if self.may_hold(0, 0) => {
                         Payload::Mapped(Mapped { regions, release: Arc::new(release) })
                     }
-                    _ => self.copy(&regions),
+                    _ => self.copy(&regions)?,
                 };
                 self.counters.passed(len);
                 self.counters.in_flight.set(self.held.frames.load(SeqCst));
@@ -324,11 +343,22 @@ impl Inlet {
         }
     }
 
-    fn copy(&self, regions: &[Region]) -> Payload {
-        let parts: Vec<_> = regions.iter().filter_map(Region::host_bytes).collect();
-        let bytes = parts.concat();
+    fn copy(&self, regions: &[Region]) -> Result<Payload, Broken> {
+        let mut bytes = Vec::with_capacity(regions.iter().map(Region::len).sum());
+        for region in regions {
+            match (region.host_bytes(), &self.device) {
+                (Some(part), _) => bytes.extend_from_slice(part),
+                (None, device) => {
+                    let start = bytes.len();
+                    bytes.resize(start + region.len(), 0);
+                    let unknown = || "no device".to_owned();
+                    let device = device.as_ref().ok_or_else(unknown).map_err(Broken::Device)?;
+                    device.download(region, &mut bytes[start..]).map_err(Broken::Device)?;
+                }
+            }
+        }
         self.held.copied.fetch_add(bytes.len() as u64, SeqCst);
         let counted = Some((Arc::clone(&self.held), Arc::clone(self.reader.releases())));
-        Payload::Copied(Copied { bytes, counted })
+        Ok(Payload::Copied(Copied { bytes, counted }))
     }
 }

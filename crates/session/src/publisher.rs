@@ -10,11 +10,12 @@ use nvdsucx_wire::stream_event::Event;
 use wire::{Hello, Latency, Role as WireRole};
 
 use crate::arena::Arena;
+use crate::device::Allocations;
 use crate::doorbell::Doorbell;
 use crate::links::LinkId;
 use crate::ring::{Broken, InFlight, Sleep};
 use crate::sending::Sending;
-use crate::sharing::{Prepared, Ring};
+use crate::sharing::{Memory, Prepared, Ring};
 use crate::stats::Counters;
 use crate::transport::Transport;
 use crate::{Config, Error, Interrupted, Notice, Outgoing, SenderConfig, Stats};
@@ -41,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) doorbell: Arc<Doorbell>,
     pub(crate) counters: Counters,
     pub(crate) arena: Arena,
+    pub(crate) allocations: Allocations,
     /// Do without the peers that have no room for a frame.
     leaky: bool,
     /// Look what was released even if nobody sends.
@@ -161,6 +163,7 @@ impl Publisher {
             doorbell: Arc::clone(&doorbell),
             counters: Counters::default(),
             arena: Arena::new(Arc::clone(&doorbell), !config.zero_copy),
+            allocations: Allocations::new(sender.device.clone(), Arc::clone(&doorbell)),
             leaky: sender.leaky,
             watched: AtomicBool::new(false),
         });
@@ -197,7 +200,9 @@ impl Publisher {
         if let Outgoing::Frame(frame) = &mut item {
             frame.header.memories = frame.regions.iter().map(|region| region.len() as u64).collect();
         }
-        let mut prepared = None;
+        let mut prepared: Option<Prepared> = None;
+        // Until it is known that some peer does not reach it where it is.
+        let mut reachable = true;
         let mut freed = Vec::new();
         let mut state = shared.lock();
         loop {
@@ -207,11 +212,18 @@ impl Publisher {
             if !state.rings.is_empty() && prepared.is_none() {
                 // It may have to be copied, which is nothing to do under a lock.
                 drop(state);
-                match Prepared::new(&item, &shared.arena) {
+                let memory = Memory { arena: &shared.arena, allocations: &shared.allocations, reachable };
+                match Prepared::new(&item, &memory) {
                     Ok(ready) => prepared = Some(ready),
                     Err(error) => return Err(Box::new((Interrupted::Failed(error), item))),
                 }
                 state = shared.lock();
+                continue;
+            }
+            if let Some(there) = &prepared
+                && !state.rings.iter().all(|ring| ring.reaches(there))
+            {
+                (prepared, reachable) = (None, false);
                 continue;
             }
             state.collect(&mut freed);

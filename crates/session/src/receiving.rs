@@ -12,13 +12,14 @@ use wire::{FrameArrival, FrameHeader, StreamEvent};
 
 use crate::landing::{Landing, Slot};
 use crate::links::{Departure, FAREWELL, Frame, LinkEvent, LinkId, Links};
-use crate::mapped::{Bounds, Inlet, Memories};
+use crate::mapped::{Bounds, Inlet, Memories, Memory};
 use crate::ring::{EndFlag, Reader};
 use crate::stats::PeerCounters;
 use crate::subscriber::{Arrived, Entry, Shared, State, Taken};
 use crate::transport::Role;
 use crate::{
-    Error, Incoming, Interrupted, Landed, Notice, OnDisconnect, Payload, ReceivedFrame, ReceiverConfig,
+    Device, Error, Incoming, Interrupted, Landed, Notice, OnDisconnect, Payload, ReceivedFrame,
+    ReceiverConfig,
 };
 
 /// Payloads up to this length get memory of their own instead of a landing buffer.
@@ -35,6 +36,7 @@ pub(crate) struct Receiving {
     /// What a sender may have in flight.
     limit: wire::Window,
     landing: Landing,
+    device: Option<Arc<dyn Device>>,
     sender: Option<Sender>,
     /// Senders there have been.
     epoch: u64,
@@ -96,6 +98,7 @@ impl Receiving {
             max_held: config.max_held,
             limit,
             landing,
+            device: config.device,
             sender: None,
             epoch: 0,
             waiting: VecDeque::new(),
@@ -262,7 +265,8 @@ impl Receiving {
                     max_held: self.max_held,
                 };
                 let counters = Arc::clone(&sender.counters);
-                sender.ring = Some(Inlet::new(reader, sender.memories.clone(), bounds, counters));
+                let memories = sender.memories.clone();
+                sender.ring = Some(Inlet::new(reader, memories, bounds, self.device.clone(), counters));
                 (true, String::new())
             }
             Err(reason) => (false, reason),
@@ -273,16 +277,37 @@ impl Receiving {
     /// Frames will be in that memory of the sender.
     fn map(&mut self, links: &mut Links, id: LinkId, memory: &wire::SharedMemory) {
         let Some(sender) = self.sender.as_ref().filter(|sender| sender.id == id) else { return };
+        if memory.device {
+            return self.open(links, id, memory);
+        }
         let mapping = links.map(id, memory, Access::Read);
         if let Err(reason) = &mapping {
             let text = format!("{} bytes of the sender's memory cannot be mapped: {reason}", memory.len);
             links.notify(Notice::Log(text));
         }
-        if !sender.memories.add(memory.id, mapping.ok()) {
+        if !sender.memories.add(memory.id, mapping.ok().map(Arc::new).map(Memory::Shared)) {
             return links.broke_protocol(id, "it has too much memory mapped, or the same twice");
         }
         let mut state = self.shared.lock();
         self.shared.wake(&mut state);
+    }
+
+    /// Frames will be in that memory of a device, if we can open it.
+    fn open(&mut self, links: &mut Links, id: LinkId, memory: &wire::SharedMemory) {
+        let Some(sender) = self.sender.as_ref().filter(|sender| sender.id == id) else { return };
+        let opened = match (&self.device, usize::try_from(memory.len)) {
+            (Some(device), Ok(len)) => device.open(&memory.key, len),
+            (None, _) => Err("it uses no GPU".to_owned()),
+            (_, Err(error)) => Err(error.to_string()),
+        };
+        let (opened, reason) = match opened {
+            Ok(memory) => (Some(Memory::Device(memory)), String::new()),
+            Err(reason) => (None, reason),
+        };
+        if !sender.memories.add(memory.id, opened) {
+            return links.broke_protocol(id, "it has too much memory opened, or the same twice");
+        }
+        links.send_control(id, Kind::Opened(wire::Opened { memory: memory.id, reason }));
     }
 
     /// Nothing more comes into the ring.
@@ -356,7 +381,9 @@ impl Receiving {
                 busy = true;
                 continue;
             }
-            let slot = match self.landing.take(links.context(), len) {
+            // A header behind the memories is for the CPU to read.
+            let for_cpu = matches!(arrival, FrameArrival::Trailer { .. });
+            let slot = match self.landing.take(links.context(), len, for_cpu) {
                 Ok(slot) => slot,
                 Err(error) => {
                     self.fail(links, error);
@@ -408,11 +435,21 @@ impl Receiving {
                 rendezvous.receive(slot.region, self.last_cookie);
             }
             Data::Held(held) => {
-                if let Some(target) = slot.region.host_bytes_mut() {
-                    target[..len].copy_from_slice(held.bytes());
+                let landed = match slot.region.host_bytes_mut() {
+                    Some(target) => {
+                        target[..len].copy_from_slice(held.bytes());
+                        Some(self.landing.landed(slot, len))
+                    }
+                    // It is the CPU's memory already.
+                    None => {
+                        self.landing.put_back(slot);
+                        Landed::copy_of(held.bytes())
+                    }
+                };
+                match landed {
+                    Some(landed) => self.landed(links, arrival, landed),
+                    None => self.fail(links, Error::OutOfMemory(len)),
                 }
-                let landed = self.landing.landed(slot, len);
-                self.landed(links, arrival, landed);
             }
             Data::Copied(_) => self.landing.put_back(slot),
         }

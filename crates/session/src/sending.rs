@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use nvdsucx_wire as wire;
 use nvdsucx_wire::message::Kind;
 use nvdsucx_wire::stream_event::Event;
-use ucp::Segment;
+use ucp::{MemoryKind, Region, Segment};
 use wire::{SharedMemory, StickyEvents, StreamEvent};
 
+use crate::device::{Key, Opened};
 use crate::links::{Departure, LinkEvent, LinkId, Links};
 use crate::publisher::{QUEUE, Queued, Shared};
 use crate::ring::{self, Limits, Writer};
@@ -36,6 +37,8 @@ pub(crate) struct Sending {
     batch: VecDeque<Queued>,
     /// The arena's memory, by id.
     memories: HashMap<u32, Segment>,
+    /// What the peers are told of a device's memory, by id.
+    device_memories: HashMap<u32, SharedMemory>,
     last_memory: u32,
     random: RandomState,
     complained: bool,
@@ -51,6 +54,8 @@ pub(crate) struct Sending {
 struct Receiver {
     window: Window,
     way: Way,
+    /// Memory of a device that it has opened.
+    opened: Opened,
 }
 
 /// How frames get to a peer.
@@ -82,6 +87,7 @@ impl Role for Sending {
                 }
             }
             LinkEvent::Control(id, Kind::Shared(answer)) => self.answered(links, id, &answer),
+            LinkEvent::Control(id, Kind::Opened(answer)) => self.opened(links, id, &answer),
             LinkEvent::Control(_, Kind::Upstream(event)) => links.notify(Notice::Upstream(event)),
             LinkEvent::Control(id, _) => links.broke_protocol(id, "it sent what only a sender sends"),
             LinkEvent::Frame(id, _) => links.broke_protocol(id, "it sent a frame to a sender"),
@@ -170,6 +176,7 @@ impl Sending {
             open: false,
             batch: VecDeque::new(),
             memories: HashMap::new(),
+            device_memories: HashMap::new(),
             last_memory: 0,
             random: RandomState::new(),
             complained: false,
@@ -195,7 +202,7 @@ impl Sending {
             window.send_event(links, id, event.clone());
         }
         let way = self.offer(links, id, &window);
-        self.peers.insert(id, Receiver { window, way });
+        self.peers.insert(id, Receiver { window, way, opened: Opened::new() });
         self.open |= self.peers.len() >= self.config.wanted_peers;
         let latency = {
             let mut state = self.shared.lock();
@@ -251,6 +258,9 @@ impl Sending {
                 for (memory, segment) in &self.memories {
                     links.send_control(id, Kind::Memory(describe(*memory, segment)));
                 }
+                for memory in self.device_memories.values() {
+                    links.send_control(id, Kind::Memory(memory.clone()));
+                }
                 self.shared.lock().switching = true;
             }
             Way::Offered { .. } => {
@@ -274,7 +284,7 @@ impl Sending {
                     peer.window.send_last(links, id, event);
                     let counters = Arc::clone(&peer.window.counters);
                     counters.set_mapped();
-                    state.rings.push(Ring::new(id, writer, counters));
+                    state.rings.push(Ring::new(id, writer, peer.opened.clone(), counters));
                     state.remote -= 1;
                 }
                 way => peer.way = way,
@@ -308,7 +318,61 @@ impl Sending {
             self.memories.remove(&id);
             self.tell(links, &Kind::MemoryGone(id));
         }
+        busy | self.tell_of_devices(links)
+    }
+
+    /// Tells the peers that read our memory which of a device's they may open.
+    fn tell_of_devices(&mut self, links: &mut Links) -> bool {
+        let shared = Arc::clone(&self.shared);
+        let (keys, gone) = shared.allocations.changes(|| {
+            self.last_memory += 1;
+            self.last_memory
+        });
+        let busy = !(keys.is_empty() && gone.is_empty());
+        for Key { memory, address, len, key } in keys {
+            match key {
+                Ok(key) => {
+                    let memory = SharedMemory { id: memory, address, len, key, device: true };
+                    self.tell(links, &Kind::Memory(memory.clone()));
+                    self.device_memories.insert(memory.id, memory);
+                }
+                Err(reason) => self.complain(
+                    links,
+                    &format!(
+                        "receivers on this host get copies, since the GPU's memory cannot be shared: {reason}"
+                    ),
+                ),
+            }
+        }
+        for id in gone {
+            self.device_memories.remove(&id);
+            self.tell(links, &Kind::MemoryGone(id));
+            for peer in self.peers.values_mut() {
+                peer.opened.remove(&id);
+            }
+            for ring in &mut shared.lock().rings {
+                ring.opened.remove(&id);
+            }
+        }
         busy
+    }
+
+    /// A peer has opened memory of a device, or cannot.
+    fn opened(&mut self, links: &mut Links, id: LinkId, answer: &wire::Opened) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        if !answer.reason.is_empty() {
+            let peer = links.peer(id).map(|peer| peer.address.clone()).unwrap_or_default();
+            let text =
+                format!("{peer} gets copies, since it cannot open our GPU's memory: {}", answer.reason);
+            return self.complain(links, &text);
+        }
+        // It may be gone by now.
+        if self.device_memories.contains_key(&answer.memory) {
+            peer.opened.insert(answer.memory);
+            if let Some(ring) = self.shared.lock().rings.iter_mut().find(|ring| ring.id == id) {
+                ring.opened.insert(answer.memory);
+            }
+        }
     }
 
     /// Tells the peers that read our memory.
@@ -327,7 +391,7 @@ impl Sending {
     }
 
     fn leave(&mut self, links: &mut Links, id: LinkId, departure: Departure) {
-        let Some(Receiver { window, way }) = self.peers.remove(&id) else { return };
+        let Some(Receiver { window, way, .. }) = self.peers.remove(&id) else { return };
         let ring = {
             let mut state = self.shared.lock();
             let ring = state.rings.iter().position(|ring| ring.id == id).map(|at| state.rings.remove(at));
@@ -406,6 +470,11 @@ impl Sending {
 
     fn send_frame(&mut self, links: &mut Links, mut frame: Frame, in_rings: bool) {
         let len = frame.len() as u64;
+        if self.peers.values().any(Receiver::is_remote)
+            && let Err(reason) = self.bring_home(links, &mut frame)
+        {
+            return self.fail(links, Error::Device(reason));
+        }
         let takes = |peer: &Receiver| peer.is_remote() && peer.window.has_room(len);
         if !in_rings {
             // Before it goes: who gets it may look at the numbers.
@@ -415,6 +484,28 @@ impl Sending {
         for (&id, peer) in self.peers.iter_mut().filter(|(_, peer)| takes(peer)) {
             peer.window.send_frame(links, id, &mut frame, len);
         }
+    }
+
+    /// Brings a frame that is in a device's memory to where UCX can send it from.
+    fn bring_home(&self, links: &Links, frame: &mut Frame) -> Result<(), String> {
+        let kinds = frame.regions.iter().map(Region::kind);
+        if kinds.clone().all(|kind| kind == MemoryKind::Host) {
+            return Ok(());
+        }
+        // UCX gathers memory of one kind only, and a long header is the CPU's.
+        let all_alike = kinds.clone().all(|kind| kind == frame.regions[0].kind());
+        if all_alike
+            && kinds.clone().all(|kind| links.context().knows(kind))
+            && links.fits_inline(&frame.header)
+        {
+            return self.shared.allocations.enter();
+        }
+        for region in &mut frame.regions {
+            let mut bytes = vec![0; region.len()];
+            self.shared.allocations.download(region, &mut bytes)?;
+            *region = Region::from(bytes);
+        }
+        Ok(())
     }
 
     fn send_event(&mut self, links: &mut Links, event: &StreamEvent) {
@@ -427,7 +518,8 @@ impl Sending {
 
 /// For a peer's ears.
 fn describe(id: u32, segment: &Segment) -> SharedMemory {
-    SharedMemory { id, address: segment.address(), len: segment.len() as u64, key: segment.key().to_vec() }
+    let (address, len, key) = (segment.address(), segment.len() as u64, segment.key().to_vec());
+    SharedMemory { id, address, len, key, device: false }
 }
 
 /// What is in flight to one peer.

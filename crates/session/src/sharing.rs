@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use nvdsucx_wire as wire;
 use nvdsucx_wire::stream_event::Event;
-use ucp::Region;
+use ucp::{MemoryKind, Region};
 use wire::{RecordKind, Span};
 
 use crate::arena::Arena;
+use crate::device::{Allocations, Opened};
 use crate::links::LinkId;
 use crate::ring::{Broken, InFlight, MAX_RECORD, Record, Sleep, Writer};
 use crate::stats::PeerCounters;
@@ -16,6 +17,24 @@ use crate::{Error, Frame, Outgoing};
 
 /// Payloads up to this length, in bytes, go into the ring itself: copying them twice costs less than letting go of memory.
 const SMALL: usize = 16 << 10;
+
+/// Where frames may stay.
+pub(crate) struct Memory<'a> {
+    pub(crate) arena: &'a Arena,
+    pub(crate) allocations: &'a Allocations,
+    /// Whether the peers may be able to read a device's memory.
+    pub(crate) reachable: bool,
+}
+
+impl Memory<'_> {
+    fn locate(&self, region: &Region) -> Option<Span> {
+        match region.kind() {
+            MemoryKind::Host => self.arena.locate(region),
+            _ if self.reachable => self.allocations.locate(region),
+            _ => None,
+        }
+    }
+}
 
 /// What goes into rings for a frame or an event, besides itself.
 #[derive(Clone, Debug)]
@@ -29,18 +48,20 @@ pub(crate) struct Prepared {
     /// A head that is too long for the ring, and a payload that was copied.
     copies: Vec<Region>,
     spilled: bool,
+    /// The payload is in a device's memory.
+    on_device: bool,
 }
 
 impl Prepared {
     /// For `item`. What is elsewhere than in the arena is copied there, once, unless it is small.
-    pub(crate) fn new(item: &Outgoing, arena: &Arena) -> Result<Self, Error> {
+    pub(crate) fn new(item: &Outgoing, memory: &Memory<'_>) -> Result<Self, Error> {
         let mut prepared = match item {
             Outgoing::Event(event) => Self::of(RecordKind::Event, wire::encode_event(event)),
-            Outgoing::Frame(frame) => Self::frame(frame, arena)?,
+            Outgoing::Frame(frame) => Self::frame(frame, memory)?,
         };
         if prepared.head.len() > MAX_RECORD / 4 {
             let head = Region::from(std::mem::take(&mut prepared.head));
-            let (span, region) = copy(&[head], arena)?;
+            let (span, region) = copy(&[head], memory)?;
             prepared.spans.push(span);
             prepared.copies.push(region);
             prepared.spilled = true;
@@ -49,23 +70,33 @@ impl Prepared {
     }
 
     fn of(kind: RecordKind, head: Vec<u8>) -> Self {
-        Self { kind, head, spans: Vec::new(), small: false, copies: Vec::new(), spilled: false }
+        Self {
+            kind,
+            head,
+            spans: Vec::new(),
+            small: false,
+            copies: Vec::new(),
+            spilled: false,
+            on_device: false,
+        }
     }
 
-    fn frame(frame: &Frame, arena: &Arena) -> Result<Self, Error> {
+    fn frame(frame: &Frame, memory: &Memory<'_>) -> Result<Self, Error> {
         let mut head = Vec::with_capacity(128);
         frame.header.append_to(&mut head);
         let mut prepared = Self::of(RecordKind::Frame, head);
-        if frame.len() <= SMALL {
+        let on_device = frame.regions.iter().any(|region| region.kind() != MemoryKind::Host);
+        if frame.len() <= SMALL && !on_device {
             prepared.small = true;
             return Ok(prepared);
         }
-        let there = frame.regions.iter().map(|region| arena.locate(region)).collect::<Option<Vec<_>>>();
+        let there = frame.regions.iter().map(|region| memory.locate(region)).collect::<Option<Vec<_>>>();
         if let Some(spans) = there {
             prepared.spans = spans;
+            prepared.on_device = on_device;
             return Ok(prepared);
         }
-        let (span, region) = copy(&frame.regions, arena)?;
+        let (span, region) = copy(&frame.regions, memory)?;
         let mut offset = span.offset;
         for part in &frame.regions {
             let len = part.len() as u64;
@@ -91,14 +122,14 @@ impl Prepared {
 }
 
 /// `parts`, one after the other, in memory of the arena.
-fn copy(parts: &[Region], arena: &Arena) -> Result<(Span, Region), Error> {
+fn copy(parts: &[Region], memory: &Memory<'_>) -> Result<(Span, Region), Error> {
+    let Memory { arena, allocations, .. } = memory;
     let len = parts.iter().map(Region::len).sum();
     let mut block = arena.allocate(len).ok_or(Error::OutOfSharedMemory(len))?;
     let mut rest = block.as_mut();
     for part in parts {
-        let bytes = part.host_bytes().ok_or(Error::OutOfSharedMemory(len))?;
-        let (here, after) = rest.split_at_mut(bytes.len());
-        here.copy_from_slice(bytes);
+        let (here, after) = rest.split_at_mut(part.len());
+        allocations.download(part, here).map_err(Error::Device)?;
         rest = after;
     }
     let region = Region::owned_by(Arc::new(block));
@@ -113,12 +144,14 @@ pub(crate) struct Ring {
     writer: Writer,
     /// Events that found no room.
     late: VecDeque<(Prepared, Outgoing)>,
+    /// Memory of a device that the peer has opened.
+    pub(crate) opened: Opened,
     counters: Arc<PeerCounters>,
 }
 
 impl Ring {
-    pub(crate) fn new(id: LinkId, writer: Writer, counters: Arc<PeerCounters>) -> Self {
-        Self { id, writer, late: VecDeque::new(), counters }
+    pub(crate) fn new(id: LinkId, writer: Writer, opened: Opened, counters: Arc<PeerCounters>) -> Self {
+        Self { id, writer, late: VecDeque::new(), opened, counters }
     }
 
     /// Looks what the peer has done, and sends events that found no room before.
@@ -152,6 +185,13 @@ impl Ring {
     /// The peer, which may be gone from the session, lives and has memory of ours.
     pub(crate) fn is_held(&self) -> bool {
         self.writer.is_held()
+    }
+
+    /// Whether the peer can read the payload where it is.
+    pub(crate) fn reaches(&self, prepared: &Prepared) -> bool {
+        // The last span may be the head's, in memory of ours; that is never a device's.
+        let payload = prepared.spans.len() - usize::from(prepared.spilled);
+        !prepared.on_device || prepared.spans[..payload].iter().all(|span| self.opened.contains(&span.memory))
     }
 
     pub(crate) fn has_room(&self, prepared: &Prepared, item: &Outgoing) -> bool {

@@ -65,6 +65,16 @@ impl Context {
         Ok(Self(Rc::new(ContextHandle { handle: context, can_share: OnceCell::new() })))
     }
 
+    /// Whether UCX can send and receive memory of that kind: a UCX without CUDA takes a GPU's memory for the CPU's, and crashes.
+    pub fn knows(&self, kind: MemoryKind) -> bool {
+        // SAFETY: all zeroes are valid for the plain C struct; only the masked fields are filled in.
+        let mut attr: ucp_context_attr_t = unsafe { mem::zeroed() };
+        attr.field_mask = u64::from(UCP_ATTR_FIELD_MEMORY_TYPES);
+        // SAFETY: the context is alive.
+        let status = unsafe { ucp_context_query(self.0.handle, &raw mut attr) };
+        Status::check(status).is_ok() && attr.memory_types & (1 << kind.as_ucs()) != 0
+    }
+
     pub(crate) fn handle(&self) -> ucp_context_h {
         self.0.handle
     }

@@ -57,6 +57,9 @@ pub fn decode_message(bytes: &[u8]) -> Result<Option<Kind>, DecodeError> {
             check_text("the reason for not sharing memory", &shared.reason, MAX_REASON)?;
         }
         Some(Kind::Memory(memory)) => check_memory(memory)?,
+        Some(Kind::Opened(opened)) => {
+            check_text("the reason for not opening memory", &opened.reason, MAX_REASON)?;
+        }
         Some(Kind::Challenge(challenge)) => check_proof("a challenge", &challenge.challenge)?,
         Some(Kind::Proof(proof)) => check_proof("a proof", &proof.proof)?,
         Some(Kind::Sealed(sealed)) => check_proof("the proof of a sealed message", &sealed.proof)?,

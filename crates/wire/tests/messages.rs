@@ -54,11 +54,12 @@ fn all_kinds_are_golden() {
         Kind::Challenge(_) => 21,
         Kind::Proof(_) => 22,
         Kind::Sealed(_) => 23,
+        Kind::Opened(_) => 24,
     };
     let mut seen: Vec<_> = kinds.iter().map(|golden| index(&golden.kind)).collect();
     seen.sort_unstable();
     seen.dedup();
-    assert_eq!(seen, (0..24).collect::<Vec<_>>());
+    assert_eq!(seen, (0..25).collect::<Vec<_>>());
 }
 
 #[test]
@@ -130,6 +131,10 @@ fn texts_for_people_are_limited() {
     assert_eq!(
         decode(Kind::Bye(Bye { reason: long(MAX_REASON + 1) })),
         limit("the reason of a bye", MAX_REASON + 1, MAX_REASON)
+    );
+    assert_eq!(
+        decode(Kind::Opened(Opened { memory: 1, reason: long(MAX_REASON + 1) })),
+        limit("the reason for not opening memory", MAX_REASON + 1, MAX_REASON)
     );
     assert_eq!(
         decode(Kind::Refusal(Refusal { reason: 1, text: long(MAX_REASON + 1) })),

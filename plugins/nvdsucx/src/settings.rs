@@ -202,6 +202,7 @@ impl Settings {
             window_bytes: self.max_size_bytes,
             wanted_peers: if self.role == Role::ServerSink { self.num_conns as usize } else { 1 },
             leaky: self.leaky == Leaky::Upstream,
+            device: None,
             wait_for_peers: self.wait_for_connection,
         }
     }
@@ -212,6 +213,7 @@ impl Settings {
         let initial_size = if self.buf_type == BufType::Video { 0 } else { self.raw_buf_size as usize };
         ReceiverConfig {
             allocator: Arc::new(HostAllocator),
+            device: None,
             buffers: usize::try_from(self.num_nvbuf).unwrap_or_default(),
             initial_size,
             max_frame_size: usize::try_from(self.max_buffer_size).unwrap_or(usize::MAX),

@@ -79,6 +79,8 @@ pub(crate) enum Broken {
         "{len} bytes at {offset} of shared memory {memory}, which it does not have, or which cannot be mapped"
     )]
     Span { memory: u32, offset: u64, len: u64 },
+    #[error("a frame in its GPU's memory could not be fetched: {0}")]
+    Device(String),
     #[error("a record of the ring in shared memory: {0}")]
     Record(#[from] DecodeError),
 }

@@ -38,12 +38,14 @@ pub fn sender_config() -> SenderConfig {
         wanted_peers: 1,
         wait_for_peers: true,
         leaky: false,
+        device: None,
     }
 }
 
 pub fn receiver_config() -> ReceiverConfig {
     ReceiverConfig {
         allocator: Arc::new(HostAllocator),
+        device: None,
         buffers: 4,
         initial_size: 0,
         max_frame_size: 256 << 20,

@@ -103,6 +103,12 @@ pub fn messages() -> Vec<GoldenMessage> {
         ),
         message("shared", Kind::Shared(Shared { mapped: true, reason: "why".into() }), "620708011203776879"),
         message("memory", Kind::Memory(memory()), "6a1408031100705634127f0000188080402203010203"),
+        message(
+            "memory-device",
+            Kind::Memory(SharedMemory { device: true, ..memory() }),
+            "6a1608031100705634127f00001880804022030102032801",
+        ),
+        message("opened", Kind::Opened(Opened { memory: 3, reason: "why".into() }), "f2010708031203776879"),
         message("memory-gone", Kind::MemoryGone(3), "7003"),
         message(
             "hello-challenge",
@@ -201,7 +207,7 @@ pub fn sender() -> Hello {
 }
 
 pub fn memory() -> SharedMemory {
-    SharedMemory { id: 3, address: 0x7f12_3456_7000, len: 1 << 20, key: vec![1, 2, 3] }
+    SharedMemory { id: 3, address: 0x7f12_3456_7000, len: 1 << 20, key: vec![1, 2, 3], device: false }
 }
 
 pub fn receiver() -> Hello {
