@@ -90,6 +90,23 @@ impl PlaneCopy {
 }
 
 impl Context {
+    /// `regions`, which are in memory that this GPU reaches, one after the other in its own.
+    pub fn duplicate(&self, regions: &[Region]) -> Result<Region, Error> {
+        let mut copy = self.allocate(regions.iter().map(Region::len).sum())?;
+        let mut at = copy.as_mut_ptr();
+        let mut planes = Vec::with_capacity(regions.len());
+        for region in regions {
+            check(region.kind(), region.len(), region.len())?;
+            let (src, dst, len) =
+                (Place::Device(region.as_ptr().cast_mut()), Place::Device(at), region.len());
+            planes.push(PlaneCopy { src, src_pitch: len, dst, dst_pitch: len, width: len, height: 1 });
+            at = at.wrapping_add(len);
+        }
+        // SAFETY: the regions are of the GPU's memory, and stay; the copy is as long as they are together, and nobody else's.
+        unsafe { self.copy_planes(&planes) }?;
+        Ok(copy.into())
+    }
+
     /// Copies planes, all at once, and waits until all is there, or one has failed and the others are done. Other threads'
     /// copies are not waited for.
     ///

@@ -37,7 +37,7 @@ pub use copy::{Place, PlaneCopy, download, upload};
 pub use element::{CONTEXT_TYPE, handle_context_query, handle_set_context};
 pub use error::Error;
 pub use ipc::{Allocation, HANDLE_LEN, Opened, allocation_of, handle_of};
-pub use memory::{Writing, export, is_cuda};
+pub use memory::{Writing, can_wrap, export, is_cuda};
 
 /// Whether there are `libgstcuda`, CUDA's driver, and at least one GPU; or what of it is missing. It is looked for once;
 /// GStreamer has to be initialised.

@@ -136,7 +136,7 @@ impl Context {
     pub fn wrap(&self, region: Region, info: &VideoInfo) -> Option<gst::Memory> {
         let library = GstCuda::get().ok()?;
         let alloc_wrapped = library.alloc_wrapped?;
-        if region.kind() != MemoryKind::Cuda || region.is_empty() || !can_wrap(info, region.len()) {
+        if region.kind() != MemoryKind::Cuda || region.is_empty() || !fits_wrapped(info, region.len()) {
             return None;
         }
         let start = region.as_ptr() as u64;
@@ -209,9 +209,14 @@ const OLD_FORMATS: [VideoFormat; 22] = [
     VideoFormat::Rgb10a2Le,
 ];
 
+/// Whether memory of `len` bytes with planes as in `info` can be [wrapped](Context::wrap).
+pub fn can_wrap(info: &VideoInfo, len: usize) -> bool {
+    GstCuda::get().is_ok_and(|library| library.alloc_wrapped.is_some()) && fits_wrapped(info, len)
+}
+
 /// Whether planes as in `info` are in `len` bytes, and GStreamer's own copy for the CPU has all of them: that is as many rows
 /// as fit into the frame, of the stride and the length of the first plane's.
-fn can_wrap(info: &VideoInfo, len: usize) -> bool {
+fn fits_wrapped(info: &VideoInfo, len: usize) -> bool {
     let format = info.format_info();
     let Some((stride, width)) = row(info, 0) else { return false };
     let fits = |plane: u32| {
@@ -258,8 +263,8 @@ mod tests {
         let packed = |format, width, height| VideoInfo::builder(format, width, height).build().unwrap();
         for format in [VideoFormat::Nv12, VideoFormat::I420, VideoFormat::P01010le, VideoFormat::Rgba] {
             let info = packed(format, 64, 48);
-            assert!(can_wrap(&info, info.size()), "{format}");
-            assert!(!can_wrap(&info, info.size() - 1), "{format}, too few bytes");
+            assert!(fits_wrapped(&info, info.size()), "{format}");
+            assert!(!fits_wrapped(&info, info.size() - 1), "{format}, too few bytes");
         }
         // As from a pool of the GPU's: one stride for all.
         let info = VideoInfo::builder(VideoFormat::I420, 60, 48)
@@ -268,7 +273,7 @@ mod tests {
             .size(512 * 96)
             .build()
             .unwrap();
-        assert!(can_wrap(&info, 512 * 96));
+        assert!(fits_wrapped(&info, 512 * 96));
     }
 
     #[test]
@@ -279,18 +284,18 @@ mod tests {
         };
         // The second plane has one more byte in a row than the first.
         let odd = info(VideoFormat::Nv12, 63, &[64, 64], &[0, 64 * 48], 64 * 72);
-        assert!(!can_wrap(&odd, 64 * 72));
+        assert!(!fits_wrapped(&odd, 64 * 72));
         // Gaps, and different strides.
         let strides = info(VideoFormat::I420, 60, &[64, 32, 32], &[0, 64 * 48, 64 * 48 + 32 * 24], 64 * 72);
-        assert!(!can_wrap(&strides, 64 * 72));
+        assert!(!fits_wrapped(&strides, 64 * 72));
         // A plane begins in the middle of a row, as in GStreamer 1.22 with an odd number of rows.
         let middle = info(VideoFormat::I420, 60, &[64, 64, 64], &[0, 64 * 48, 64 * 72 + 32], 64 * 98);
-        assert!(!can_wrap(&middle, 64 * 98));
+        assert!(!fits_wrapped(&middle, 64 * 98));
         // The last row is not whole.
         let short = info(VideoFormat::Rgba, 60, &[256], &[0], 256 * 47 + 240);
-        assert!(!can_wrap(&short, 256 * 48));
+        assert!(!fits_wrapped(&short, 256 * 48));
         // The second plane goes on after the frame's end.
         let beyond = info(VideoFormat::Nv12, 64, &[64, 64], &[0, 64 * 60], 64 * 72);
-        assert!(!can_wrap(&beyond, 1 << 20));
+        assert!(!fits_wrapped(&beyond, 1 << 20));
     }
 }

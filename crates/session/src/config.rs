@@ -6,7 +6,7 @@ use std::time::Duration;
 use nvdsucx_wire::BufferType;
 use ucp::{MemoryKind, RegionMut};
 
-use crate::{Device, Key};
+use crate::{Device, Error, Key};
 
 /// Which side of the connection is ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,10 +93,10 @@ pub struct ReceiverConfig {
 
 /// Where frames land. Called on the transport thread.
 pub trait Allocator: Send + Sync {
-    /// Kind of memory that [`allocate`](Self::allocate) gives.
+    /// Kind of memory that [`allocate`](Self::allocate) gives from now on. Frames that have landed stay where they are.
     fn kind(&self) -> MemoryKind;
-    /// `len` bytes; `None` if there is not that much memory.
-    fn allocate(&self, len: usize) -> Option<RegionMut>;
+    /// `len` bytes.
+    fn allocate(&self, len: usize) -> Result<RegionMut, Error>;
 }
 
 /// Landing buffers in the memory of the CPU.
@@ -108,7 +108,7 @@ impl Allocator for HostAllocator {
         MemoryKind::Host
     }
 
-    fn allocate(&self, len: usize) -> Option<RegionMut> {
-        RegionMut::host(len)
+    fn allocate(&self, len: usize) -> Result<RegionMut, Error> {
+        RegionMut::host(len).ok_or(Error::OutOfMemory(len))
     }
 }

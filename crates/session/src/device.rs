@@ -29,11 +29,16 @@ pub trait Device: fmt::Debug + Send + Sync {
     /// The key by which another process of this host opens the allocation that `region` is in.
     fn key(&self, region: &Region) -> Result<Vec<u8>, String>;
 
-    /// Opens another process's allocation of `len` bytes. The key comes from that process and is not to be trusted.
-    fn open(&self, key: &[u8], len: usize) -> Result<Arc<dyn DeviceMemory>, String>;
+    /// Opens another process's allocation of `len` bytes; `None` as long as it is not known whether frames are wanted in this
+    /// memory ([`Subscriber::open_again`](crate::Subscriber::open_again)). The key comes from that process and is not to be
+    /// trusted.
+    fn open(&self, key: &[u8], len: usize) -> Result<Option<Arc<dyn DeviceMemory>>, String>;
 
     /// Copies `region` to `to`, which is as long, and waits until it is there.
     fn download(&self, region: &Region, to: &mut [u8]) -> Result<(), String>;
+
+    /// `regions`, one after the other, in memory of this process's own.
+    fn duplicate(&self, regions: &[Region]) -> Result<Region, String>;
 
     /// Prepares this thread for handing the device's memory to UCX. Called again and again.
     fn enter(&self) -> Result<(), String>;

@@ -102,7 +102,7 @@ pub enum Error {
     #[error("no memory for a frame of {0} bytes")]
     OutOfMemory(usize),
     /// A frame cannot be fetched from a GPU, or brought there.
-    #[error("the GPU's memory cannot be read: {0}")]
+    #[error("the GPU's memory cannot be used: {0}")]
     Device(String),
     /// No memory that receivers on this host could map.
     #[error(

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ucp::{Context, MemoryKind, RegionMut, Registration};
 
 use crate::doorbell::Doorbell;
-use crate::{Allocator, Error};
+use crate::{Allocator, Error, HostAllocator};
 
 /// The payload of a received frame. Dropping it gives its landing buffer back.
 #[derive(Debug)]
@@ -42,6 +42,11 @@ impl Landed {
     /// The kind of memory the frame landed in.
     pub fn kind(&self) -> MemoryKind {
         self.region().kind()
+    }
+
+    /// Where the frame begins. Only the CPU's where the [kind](Self::kind) says so.
+    pub fn as_ptr(&self) -> *const u8 {
+        self.region().as_ptr()
     }
 
     /// The bytes, if the CPU can read them.
@@ -169,10 +174,9 @@ impl Landing {
     fn make(&mut self, context: &Context, len: usize, kind: MemoryKind) -> Result<Slot, Error> {
         self.capacity = self.capacity.max(len.next_multiple_of(4096));
         let region = match kind {
-            kind if kind == self.allocator.kind() => self.allocator.allocate(self.capacity),
-            _ => RegionMut::host(self.capacity),
+            kind if kind == self.allocator.kind() => self.allocator.allocate(self.capacity)?,
+            _ => HostAllocator.allocate(self.capacity)?,
         };
-        let region = region.ok_or(Error::OutOfMemory(self.capacity))?;
         // Without it the transports register the memory as data lands in it.
         let registration = context.register(&region).inspect_err(|status| {
             if !std::mem::replace(&mut self.complained, true) {

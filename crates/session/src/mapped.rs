@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nvdsucx_wire as wire;
-use ucp::{Mapping, Region};
+use ucp::{Mapping, MemoryKind, Region};
 use wire::{RecordKind, Span};
 
 use crate::device::{Device, DeviceMemory};
@@ -16,7 +16,8 @@ use crate::{Incoming, Payload, ReceivedFrame};
 /// Most pieces of memory that a sender may have us map.
 const MAX_MEMORIES: usize = 4096;
 
-/// A frame in the sender's memory, which it gets back when the last share of `release` is dropped.
+/// A frame in the sender's memory, which it gets back when the last share of `release` is dropped; or in a copy that is freed
+/// then, where that is in the memory of a device.
 #[derive(Debug)]
 pub struct Mapped {
     regions: Vec<Region>,
@@ -29,7 +30,7 @@ impl Mapped {
         &self.regions
     }
 
-    /// What keeps the sender from using the memory again.
+    /// What keeps the memory from being used again.
     pub fn release(&self) -> &Arc<Release> {
         &self.release
     }
@@ -38,7 +39,8 @@ impl Mapped {
 /// Gives memory back to the sender when it is dropped.
 #[derive(Debug)]
 pub struct Release {
-    slot: u32,
+    /// The sender's; none if what is held is a copy.
+    slot: Option<u32>,
     len: u64,
     releases: Arc<Releases>,
     held: Arc<Held>,
@@ -46,9 +48,14 @@ pub struct Release {
 
 impl Drop for Release {
     fn drop(&mut self) {
-        self.held.frames.fetch_sub(1, SeqCst);
-        self.held.bytes.fetch_sub(self.len, SeqCst);
-        self.releases.release(self.slot);
+        match self.slot {
+            Some(slot) => {
+                self.held.frames.fetch_sub(1, SeqCst);
+                self.held.bytes.fetch_sub(self.len, SeqCst);
+                self.releases.release(slot);
+            }
+            None => drop(self.held.copied.fetch_sub(self.len, SeqCst)),
+        }
         self.held.tell(&self.releases);
     }
 }
@@ -299,7 +306,7 @@ impl Inlet {
         self.held.frames.fetch_add(1, SeqCst);
         self.held.bytes.fetch_add(len, SeqCst);
         Some(Release {
-            slot,
+            slot: Some(slot),
             len,
             releases: Arc::clone(self.reader.releases()),
             held: Arc::clone(&self.held),
@@ -344,6 +351,9 @@ impl Inlet {
     }
 
     fn copy(&self, regions: &[Region]) -> Result<Payload, Broken> {
+        if let Some(copy) = self.copy_on_device(regions) {
+            return Ok(copy);
+        }
         let mut bytes = Vec::with_capacity(regions.iter().map(Region::len).sum());
         for region in regions {
             match (region.host_bytes(), &self.device) {
@@ -360,5 +370,18 @@ impl Inlet {
         self.held.copied.fetch_add(bytes.len() as u64, SeqCst);
         let counted = Some((Arc::clone(&self.held), Arc::clone(self.reader.releases())));
         Ok(Payload::Copied(Copied { bytes, counted }))
+    }
+
+    /// A frame that is in a device's memory stays there, if there is room.
+    fn copy_on_device(&self, regions: &[Region]) -> Option<Payload> {
+        if regions.iter().any(|region| region.kind() == MemoryKind::Host) {
+            return None;
+        }
+        let copy = self.device.as_ref()?.duplicate(regions).ok()?;
+        let len = copy.len() as u64;
+        self.held.copied.fetch_add(len, SeqCst);
+        let (releases, held) = (Arc::clone(self.reader.releases()), Arc::clone(&self.held));
+        let release = Arc::new(Release { slot: None, len, releases, held });
+        Some(Payload::Mapped(Mapped { regions: vec![copy], release }))
     }
 }

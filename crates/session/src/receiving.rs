@@ -26,6 +26,8 @@ use crate::{
 const SMALL: usize = 64 << 10;
 /// Events that may be between the frames of a window.
 const EVENTS: u64 = 4096;
+/// Allocations of a device that wait to be opened, at most.
+const MAX_UNOPENED: usize = 1024;
 /// How long the pipeline waits for a frame, while it holds every landing buffer itself, before there are more of them.
 const PATIENCE: Duration = Duration::from_millis(50);
 
@@ -37,6 +39,8 @@ pub(crate) struct Receiving {
     limit: wire::Window,
     landing: Landing,
     device: Option<Arc<dyn Device>>,
+    /// Memory of a device that may be opened once it is known whether frames are wanted there.
+    unopened: Vec<wire::SharedMemory>,
     sender: Option<Sender>,
     /// Senders there have been.
     epoch: u64,
@@ -99,6 +103,7 @@ impl Receiving {
             limit,
             landing,
             device: config.device,
+            unopened: Vec::new(),
             sender: None,
             epoch: 0,
             waiting: VecDeque::new(),
@@ -120,6 +125,7 @@ impl Role for Receiving {
             LinkEvent::Control(id, Kind::MemoryGone(memory)) => {
                 if let Some(sender) = self.sender.as_ref().filter(|sender| sender.id == id) {
                     sender.memories.remove(memory);
+                    self.unopened.retain(|unopened| unopened.id != memory);
                 }
             }
             LinkEvent::Control(id, _) => links.broke_protocol(id, "it sent what only a receiver sends"),
@@ -139,6 +145,7 @@ impl Role for Receiving {
         let mut state = shared.lock();
         let upstream = std::mem::take(&mut state.upstream);
         let (broken, too_large) = (state.broken.take(), state.too_large.take());
+        let open_again = std::mem::take(&mut state.open_again);
         state.short = !self.waiting.is_empty();
         let tell = state.taken.is_enough() || state.is_idle();
         let taken = &mut state.taken;
@@ -151,6 +158,11 @@ impl Role for Receiving {
         drop(state);
         if let Some(size) = too_large {
             self.too_large(links, size);
+        }
+        if open_again && let Some(id) = self.sender.as_ref().map(|sender| sender.id) {
+            for memory in std::mem::take(&mut self.unopened) {
+                self.open(links, id, memory);
+            }
         }
         let Some(sender) = &mut self.sender else { return busy };
         if let Some(broken) = broken {
@@ -221,6 +233,7 @@ impl Receiving {
             }
         }
         let Some(sender) = self.sender.take() else { return };
+        self.unopened.clear();
         self.close_ring();
         let ended = sender.has_ended();
         let orderly = departure.orderly || ended;
@@ -278,7 +291,7 @@ impl Receiving {
     fn map(&mut self, links: &mut Links, id: LinkId, memory: &wire::SharedMemory) {
         let Some(sender) = self.sender.as_ref().filter(|sender| sender.id == id) else { return };
         if memory.device {
-            return self.open(links, id, memory);
+            return self.open(links, id, memory.clone());
         }
         let mapping = links.map(id, memory, Access::Read);
         if let Err(reason) = &mapping {
@@ -293,7 +306,7 @@ impl Receiving {
     }
 
     /// Frames will be in that memory of a device, if we can open it.
-    fn open(&mut self, links: &mut Links, id: LinkId, memory: &wire::SharedMemory) {
+    fn open(&mut self, links: &mut Links, id: LinkId, memory: wire::SharedMemory) {
         let Some(sender) = self.sender.as_ref().filter(|sender| sender.id == id) else { return };
         let opened = match (&self.device, usize::try_from(memory.len)) {
             (Some(device), Ok(len)) => device.open(&memory.key, len),
@@ -301,7 +314,9 @@ impl Receiving {
             (_, Err(error)) => Err(error.to_string()),
         };
         let (opened, reason) = match opened {
-            Ok(memory) => (Some(Memory::Device(memory)), String::new()),
+            Ok(Some(memory)) => (Some(Memory::Device(memory)), String::new()),
+            Ok(None) if self.unopened.len() < MAX_UNOPENED => return self.unopened.push(memory),
+            Ok(None) => (None, "it is told of too much of it".to_owned()),
             Err(reason) => (None, reason),
         };
         if !sender.memories.add(memory.id, opened) {

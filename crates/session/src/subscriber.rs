@@ -49,6 +49,8 @@ pub(crate) struct State {
     /// A frame in a ring is larger than is taken.
     pub(crate) too_large: Option<u64>,
     flushing: bool,
+    /// It is known by now whether frames are wanted in a device's memory.
+    pub(crate) open_again: bool,
     /// There are frames that find no landing buffer: the transport thread wants to know who waits.
     pub(crate) short: bool,
     /// What comes after the queue.
@@ -271,6 +273,12 @@ impl Subscriber {
     /// Sends an upstream event to the sender, if one is connected.
     pub fn send_upstream(&self, event: Structured) {
         self.shared.lock().upstream.push(event);
+        self.shared.doorbell.ring();
+    }
+
+    /// Asks the [`Device`](crate::Device) again for the sender's memory that it has neither opened nor refused to.
+    pub fn open_again(&self) {
+        self.shared.lock().open_again = true;
         self.shared.doorbell.ring();
     }
 

@@ -25,8 +25,12 @@ struct Fake {
     allocations: Mutex<HashMap<u64, Region>>,
     /// How often memory was copied.
     downloads: AtomicUsize,
+    /// How often memory was copied within the device.
+    duplicates: AtomicUsize,
     /// It cannot be opened.
     refuses: AtomicBool,
+    /// It is not known whether it is to be opened.
+    undecided: AtomicBool,
     /// How much memory was closed again.
     closed: Arc<AtomicUsize>,
 }
@@ -79,20 +83,28 @@ impl Device for Fake {
         Ok((region.as_ptr() as u64).to_le_bytes().to_vec())
     }
 
-    fn open(&self, key: &[u8], len: usize) -> Result<Arc<dyn DeviceMemory>, String> {
+    fn open(&self, key: &[u8], len: usize) -> Result<Option<Arc<dyn DeviceMemory>>, String> {
+        if self.undecided.load(SeqCst) {
+            return Ok(None);
+        }
         if self.refuses.load(SeqCst) {
             return Err("it is on another device".to_owned());
         }
         let id = key.try_into().map(u64::from_le_bytes).map_err(|_| "no key".to_owned())?;
         let region = self.allocations.lock().unwrap().get(&id).cloned().ok_or("no such memory")?;
         assert_eq!(region.len(), len);
-        Ok(Arc::new(Open { region, closed: Arc::clone(&self.closed) }))
+        Ok(Some(Arc::new(Open { region, closed: Arc::clone(&self.closed) })))
     }
 
     fn download(&self, region: &Region, to: &mut [u8]) -> Result<(), String> {
         self.downloads.fetch_add(1, SeqCst);
         to.copy_from_slice(look(region));
         Ok(())
+    }
+
+    fn duplicate(&self, regions: &[Region]) -> Result<Region, String> {
+        self.duplicates.fetch_add(1, SeqCst);
+        Ok(hidden(&regions.iter().flat_map(|region| look(region).to_vec()).collect::<Vec<_>>()))
     }
 
     fn enter(&self) -> Result<(), String> {
@@ -220,4 +232,39 @@ fn memory_that_no_frame_is_in_for_long_is_closed() {
         assert!(Instant::now() < deadline, "it stays open");
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+#[test]
+fn memory_is_opened_as_soon_as_it_is_wanted() {
+    let device = Arc::new(Fake::default());
+    let publisher = publish(&device, 1);
+    device.undecided.store(true, SeqCst);
+    let receiver = subscribe(&publisher, Some(&device), true);
+    let region = device.allocate(7);
+    // Long enough for the receiver to be told.
+    while !publisher.stats().peers.iter().all(|peer| peer.mapped) {
+        pass(&publisher, &region, &[&receiver]);
+    }
+    for _ in 0..20 {
+        assert!(!stayed(&pass(&publisher, &region, &[&receiver])[0], 7));
+    }
+    device.undecided.store(false, SeqCst);
+    receiver.open_again();
+    assert!(comes_to_stay(&publisher, &region, &[&receiver]));
+}
+
+#[test]
+fn a_pipeline_that_holds_too_much_gets_copies_in_the_device() {
+    let device = Arc::new(Fake::default());
+    let publisher = publish(&device, 1);
+    let receiver = subscribe(&publisher, Some(&device), true);
+    let region = device.allocate(7);
+    assert!(comes_to_stay(&publisher, &region, &[&receiver]));
+    let held: Vec<_> = (0..2 * sender_config().window_frames)
+        .flat_map(|_| pass(&publisher, &region, &[&receiver]))
+        .collect();
+    assert!(held.iter().all(|payload| stayed(payload, 7)), "all are in the device's memory");
+    assert!(device.duplicates.load(SeqCst) >= sender_config().window_frames as usize);
+    drop(held);
+    assert!(comes_to_stay(&publisher, &region, &[&receiver]));
 }

@@ -94,6 +94,15 @@ impl From<Vec<u8>> for Region {
     }
 }
 
+/// Whoever held the memory gives up writing to it.
+impl From<RegionMut> for Region {
+    fn from(memory: RegionMut) -> Self {
+        let RegionMut { start, len, kind, owner } = memory;
+        // SAFETY: the owner keeps the memory as `RegionMut::new` demands it, and the only one who could write to it is gone.
+        unsafe { Self::new(start, len, kind, owner) }
+    }
+}
+
 impl fmt::Debug for Region {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Region")

@@ -1,13 +1,15 @@
 //! Buffers as they travel.
 
-use gst_video::prelude::*;
+use std::fmt;
 use std::sync::Arc;
 
+use gst_video::prelude::*;
 use gst_video::{VideoBufferFlags, VideoInfo, VideoMeta};
 use nvdsucx_session::wire::{self, FrameHeader};
-use nvdsucx_session::{Frame, ReceivedFrame};
+use nvdsucx_session::{Frame, ReceivedFrame, Region};
 
 use crate::event::{Malformed, clock_time};
+use crate::memory::cuda::{self, Frames, Gpu};
 use crate::memory::system;
 use crate::meta;
 use crate::video::{self, Layout, Stream};
@@ -22,6 +24,7 @@ const LOCAL_FLAGS: gst::BufferFlags = gst::BufferFlags::TAG_MEMORY;
 pub(crate) fn to_frame(
     buffer: &gst::Buffer,
     stream: Option<&Stream>,
+    gpu: &Gpu,
     lost: impl FnMut(&str, &str),
 ) -> Result<Frame, Malformed> {
     let mut header = header(buffer);
@@ -37,11 +40,18 @@ pub(crate) fn to_frame(
         _ => None,
     };
     header.metas.append(&mut meta::to_wire(buffer, lost));
-    Ok(Frame { header, regions: export(repacked.as_ref().unwrap_or(buffer))? })
+    Ok(Frame { header, regions: export(repacked.as_ref().unwrap_or(buffer), gpu)? })
 }
 
-fn export(buffer: &gst::Buffer) -> Result<Vec<nvdsucx_session::Region>, Malformed> {
-    system::export(buffer).map_err(|err| Malformed(err.message.to_string()))
+/// The memories of `buffer`, as they are. They, and the buffer, are held until the last region is dropped.
+fn export(buffer: &gst::Buffer, gpu: &Gpu) -> Result<Vec<Region>, Malformed> {
+    buffer
+        .iter_memories_owned()
+        .map(|memory| match gpu.export(buffer, &memory) {
+            Some(exported) => exported.map_err(|err| Malformed(err.to_string())),
+            None => system::export(buffer, memory).map_err(|err| Malformed(err.message.to_string())),
+        })
+        .collect()
 }
 
 fn header(buffer: &gst::BufferRef) -> FrameHeader {
@@ -59,12 +69,38 @@ fn header(buffer: &gst::BufferRef) -> FrameHeader {
     }
 }
 
+/// Why no buffer is made of a frame.
+#[derive(Debug)]
+pub(crate) enum Unusable {
+    /// The sender is to blame.
+    Malformed(Malformed),
+    /// What the GPU did not do, for people.
+    Gpu(String),
+}
+
+impl From<Malformed> for Unusable {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed)
+    }
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(malformed) => malformed.fmt(f),
+            Self::Gpu(text) => f.write_str(text),
+        }
+    }
+}
+
 /// A frame as a buffer that lacks only its metas, but for the layout.
 pub(crate) struct Arrived {
     pub(crate) buffer: gst::Buffer,
     /// Where its planes are, if the sender said so.
     pub(crate) layout: Option<Arc<Layout>>,
     metas: Vec<Vec<u8>>,
+    /// The first of them says where the planes were at the sender.
+    has_layout: bool,
 }
 
 impl Arrived {
@@ -78,18 +114,28 @@ impl Arrived {
         self.repack_from(caps, (0, 0))
     }
 
-    /// The same, with the pixel at `origin` first. That is what a crop asks for, and so none is left.
-    pub(crate) fn crop_to(&mut self, caps: &VideoInfo, origin: (u32, u32)) -> Result<(), Malformed> {
-        self.repack_from(caps, origin)?;
+    /// The same, with the pixel at `origin` first, in the memory that `gpu` makes, if it is to be in a GPU's. That is what a
+    /// crop asks for, and so none is left.
+    pub(crate) fn crop_to(
+        &mut self,
+        caps: &VideoInfo,
+        origin: (u32, u32),
+        gpu: Option<&Frames>,
+    ) -> Result<(), Unusable> {
+        match gpu {
+            None => self.repack_from(caps, origin)?,
+            Some(frames) => {
+                self.buffer = frames.crop(&self.buffer, origin)?;
+                self.layout = None;
+            }
+        }
         self.metas.retain(|meta| meta::crop(meta).is_none());
         Ok(())
     }
 
     fn repack_from(&mut self, caps: &VideoInfo, origin: (u32, u32)) -> Result<(), Malformed> {
         self.buffer = video::repack(&self.buffer, caps, origin)?;
-        if self.layout.take().is_some() {
-            self.metas.remove(0);
-        }
+        self.layout = None;
         Ok(())
     }
 
@@ -100,7 +146,7 @@ impl Arrived {
         names: &meta::Names,
         lost: impl FnMut(&str, &str),
     ) -> gst::Buffer {
-        let metas = self.metas.get(self.layout.is_some().into()..).unwrap_or_default();
+        let metas = self.metas.get(self.has_layout.into()..).unwrap_or_default();
         if !metas.is_empty() {
             meta::attach(self.buffer.make_mut(), metas, stream, names, lost);
         }
@@ -108,40 +154,71 @@ impl Arrived {
     }
 }
 
-/// The buffer that `frame` was. `stream` is what it is of, if that is raw video.
-pub(crate) fn from_frame(frame: ReceivedFrame, stream: Option<&Stream>) -> Result<Arrived, Malformed> {
+/// The buffer that `frame` was. `stream` is what it is of, if that is raw video; `gpu` what makes it, if it is to be in a GPU's
+/// memory.
+pub(crate) fn from_frame(
+    frame: ReceivedFrame,
+    stream: Option<&Stream>,
+    gpu: Option<&Frames>,
+) -> Result<Arrived, Unusable> {
     let ReceivedFrame { header, payload, discontinuity, .. } = frame;
-    let memories = system::import(payload, &header.memories)?;
-    let mut arrived = assemble(header, memories, stream)?;
+    let layout = layout(&header, payload.len(), stream)?;
+    let mut arrived = match gpu {
+        None => {
+            let memories = system::import(cuda::bring_home(payload)?, &header.memories)?;
+            assemble(header, memories, layout)?
+        }
+        Some(frames) => {
+            let has_layout = layout.is_some();
+            let (buffer, as_it_was) = frames.import(payload, layout.as_ref())?;
+            Arrived { has_layout, ..describe(buffer, header, layout.filter(|_| as_it_was))? }
+        }
+    };
     if discontinuity {
         arrived.buffer.make_mut().set_flags(gst::BufferFlags::DISCONT);
     }
     Ok(arrived)
 }
 
+/// Where the planes of a frame of `size` bytes are, if the sender said so.
+fn layout(
+    header: &FrameHeader,
+    size: usize,
+    stream: Option<&Stream>,
+) -> Result<Option<Arc<Layout>>, Malformed> {
+    // If there is a layout it comes first.
+    header.metas.first().map_or(Ok(None), |first| video::decode(first, size, stream))
+}
+
 fn assemble(
     header: FrameHeader,
     memories: Vec<gst::Memory>,
-    stream: Option<&Stream>,
+    layout: Option<Arc<Layout>>,
 ) -> Result<Arrived, Malformed> {
     let mut buffer = gst::Buffer::new();
     let fresh = buffer.make_mut();
     for memory in memories {
         fresh.append_memory(memory);
     }
-    describe(fresh, &header);
-    // If there is a layout it comes first.
-    let layout = match header.metas.first() {
-        Some(first) => video::decode(first, fresh.size(), stream)?,
-        None => None,
-    };
+    describe(buffer, header, layout)
+}
+
+/// `buffer` with all that `header` says, but for the metas after the layout.
+fn describe(
+    mut buffer: gst::Buffer,
+    header: FrameHeader,
+    layout: Option<Arc<Layout>>,
+) -> Result<Arrived, Malformed> {
+    let fresh = buffer.make_mut();
+    set_fields(fresh, &header);
     if let Some(layout) = &layout {
         layout.attach(fresh)?;
     }
-    Ok(Arrived { buffer, layout, metas: header.metas })
+    let has_layout = layout.is_some();
+    Ok(Arrived { buffer, layout, metas: header.metas, has_layout })
 }
 
-fn describe(buffer: &mut gst::BufferRef, header: &FrameHeader) {
+fn set_fields(buffer: &mut gst::BufferRef, header: &FrameHeader) {
     buffer.set_pts(clock_time(header.pts));
     buffer.set_dts(clock_time(header.dts));
     buffer.set_duration(clock_time(header.duration));
@@ -164,12 +241,13 @@ mod tests {
 
     /// `frame` as the other side gets it.
     fn depart(buffer: &gst::Buffer, stream: Option<&Stream>) -> Frame {
-        to_frame(buffer, stream, |kind, why| panic!("{kind}: {why}")).unwrap()
+        to_frame(buffer, stream, &Gpu::default(), |kind, why| panic!("{kind}: {why}")).unwrap()
     }
 
     fn arrive(frame: &Frame, stream: Option<&Stream>) -> (gst::Buffer, Option<Arc<Layout>>) {
         let memories = frame.regions.iter().map(|region| gst::Memory::from_mut_slice(vec![0; region.len()]));
-        let arrived = assemble(frame.header.clone(), memories.collect(), stream).unwrap();
+        let layout = layout(&frame.header, frame.len(), stream).unwrap();
+        let arrived = assemble(frame.header.clone(), memories.collect(), layout).unwrap();
         let layout = arrived.layout.clone();
         let nothing_lost = |kind: &str, why: &str| panic!("{kind}: {why}");
         (arrived.complete(meta::Stream::default(), &meta::Names::default(), nothing_lost), layout)

@@ -3,6 +3,8 @@
 use gst::glib;
 use nvdsucx_session::{OnDisconnect, wire};
 
+use crate::memory::Kind;
+
 /// `buf-type`: what the buffers hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
 #[repr(i32)]
@@ -30,7 +32,13 @@ impl BufType {
     /// What pads of this kind take and give.
     pub(crate) fn caps(self) -> gst::Caps {
         match self {
-            Self::Video => gst::Caps::new_empty_simple("video/x-raw"),
+            Self::Video => {
+                let device =
+                    |kind: Kind| gst::Caps::builder("video/x-raw").features([kind.feature()]).build();
+                let mut caps: gst::Caps = Kind::DEVICES.into_iter().map(device).collect();
+                caps.merge(gst::Caps::new_empty_simple("video/x-raw"));
+                caps
+            }
             // The batched form needs DeepStream's memory; plain buffers are what is left without it.
             Self::NvAudio | Self::RawAudio => gst::Caps::new_empty_simple("audio/x-raw"),
             Self::Text => gst::Caps::new_empty_simple("text/x-raw"),

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use gst::glib;
 use gst::prelude::*;
-use nvdsucx_session::{Config, Error, HostAllocator, ReceiverConfig, SenderConfig, Side};
+use nvdsucx_session::{Config, Error, ReceiverConfig, SenderConfig, Side};
 
 use crate::enums::{BufType, Disconnect, Leaky, MemoryType};
 use crate::key;
+use crate::memory::cuda::Gpu;
 
 const DEFAULT_ADDR: &str = "127.0.0.1";
 const DEFAULT_PORT: i32 = 7174;
@@ -65,7 +66,7 @@ pub(crate) struct Settings {
     addr: String,
     pub(crate) port: u16,
     pub(crate) buf_type: BufType,
-    gpu_id: u32,
+    pub(crate) gpu_id: u32,
     nvbuf_batch_size: i32,
     max_ep_num: u32,
     high_perf: bool,
@@ -196,24 +197,24 @@ impl Settings {
     }
 
     /// The session's settings for a sink.
-    pub(crate) fn sender(&self) -> SenderConfig {
+    pub(crate) fn sender(&self, gpu: &Arc<Gpu>) -> SenderConfig {
         SenderConfig {
             window_frames: self.max_size_buffers,
             window_bytes: self.max_size_bytes,
             wanted_peers: if self.role == Role::ServerSink { self.num_conns as usize } else { 1 },
             leaky: self.leaky == Leaky::Upstream,
-            device: None,
+            device: Some(Arc::clone(gpu) as _),
             wait_for_peers: self.wait_for_connection,
         }
     }
 
     /// The session's settings for a source.
-    pub(crate) fn receiver(&self) -> ReceiverConfig {
+    pub(crate) fn receiver(&self, gpu: &Arc<Gpu>) -> ReceiverConfig {
         // Frames of video tell their size best themselves.
         let initial_size = if self.buf_type == BufType::Video { 0 } else { self.raw_buf_size as usize };
         ReceiverConfig {
-            allocator: Arc::new(HostAllocator),
-            device: None,
+            allocator: Arc::clone(gpu) as _,
+            device: Some(Arc::clone(gpu) as _),
             buffers: usize::try_from(self.num_nvbuf).unwrap_or_default(),
             initial_size,
             max_frame_size: usize::try_from(self.max_buffer_size).unwrap_or(usize::MAX),

@@ -283,6 +283,17 @@ impl Layout {
         Ok(())
     }
 
+    /// Where the planes begin, and how far apart their rows are.
+    pub(crate) fn planes(&self) -> (&[usize], &[i32]) {
+        (&self.offsets, &self.strides)
+    }
+
+    /// The same for GStreamer, of a frame of `size` bytes.
+    pub(crate) fn video_info(&self, size: usize) -> Option<VideoInfo> {
+        let builder = VideoInfo::builder(self.format, self.width, self.height);
+        builder.offset(&self.offsets).stride(&self.strides).size(size).build().ok()
+    }
+
     fn is_of(&self, meta: &VideoMeta) -> bool {
         self.format == meta.format()
             && (self.width, self.height) == (meta.width(), meta.height())
@@ -328,34 +339,58 @@ pub(crate) fn repack(
     Ok(copy)
 }
 
+/// The bytes of a plane, of a format whose pixels have bytes of their own.
+pub(crate) struct Plane {
+    /// Of a row.
+    pub(crate) row: usize,
+    pub(crate) rows: usize,
+    /// In front of the first pixel in its row, and rows above it.
+    pub(crate) left: usize,
+    pub(crate) top: usize,
+}
+
+impl Plane {
+    /// The plane `plane` of `video`, the pixel (`x`, `y`) first; `None` if it has no pixels of their own.
+    pub(crate) fn of(video: &VideoInfo, plane: u32, (x, y): (u32, u32)) -> Option<Self> {
+        let format = video.format_info();
+        if format.is_tiled() || format.has_palette() || format.is_complex() {
+            return None;
+        }
+        let component = (0..format.n_components()).find(|c| format.plane()[*c as usize] == plane)?;
+        let at = component as usize;
+        let pixel = usize::try_from(format.pixel_stride()[at]).ok().filter(|pixel| *pixel > 0)?;
+        let component = component as u8;
+        Some(Self {
+            row: format.scale_width(component, video.width()) as usize * pixel,
+            rows: format.scale_height(component, video.height()) as usize,
+            // Of samples that several pixels share, the one that the first pixel has.
+            left: (x >> format.w_sub()[at]) as usize * pixel,
+            top: (y >> format.h_sub()[at]) as usize,
+        })
+    }
+
+    /// Bytes from the first to the last, with `stride` from row to row.
+    pub(crate) fn span(&self, stride: usize) -> Option<usize> {
+        self.rows.checked_sub(1)?.checked_mul(stride)?.checked_add(self.row)
+    }
+}
+
 /// Fills `target` with the part of `source` that begins at pixel (`x`, `y`); `None` if it is not within, or of a format that
 /// has no pixels of their own.
 fn copy_from(
     source: &gst_video::VideoFrameRef<&gst::BufferRef>,
     target: &mut gst_video::VideoFrameRef<&mut gst::BufferRef>,
-    (x, y): (u32, u32),
+    origin: (u32, u32),
 ) -> Option<()> {
-    let (format, width, height) = (target.format_info(), target.width(), target.height());
-    if format.is_tiled() || format.has_palette() || format.is_complex() {
-        return None;
-    }
     for plane in 0..target.n_planes() {
-        let component = (0..format.n_components()).find(|c| format.plane()[*c as usize] == plane)?;
-        let pixel =
-            usize::try_from(format.pixel_stride()[component as usize]).ok().filter(|pixel| *pixel > 0)?;
-        let component = component as u8;
-        let across = |pixels: u32| format.scale_width(component, pixels) as usize * pixel;
-        let down = |pixels: u32| format.scale_height(component, pixels) as usize;
+        let shape = Plane::of(target.info(), plane, origin)?;
         let stride = usize::try_from(source.plane_stride()[plane as usize]).ok()?;
         let to_stride = usize::try_from(target.plane_stride()[plane as usize]).ok()?;
         let from = source.plane_data(plane).ok()?;
         let to = target.plane_data_mut(plane).ok()?;
-        // Of samples that several pixels share, the one that the first pixel has.
-        let left = (x >> format.w_sub()[component as usize]) as usize * pixel;
-        let top = (y >> format.h_sub()[component as usize]) as usize;
-        for row in 0..down(height) {
-            let start = (top + row) * stride + left;
-            let bytes = from.get(start..start + across(width))?;
+        for row in 0..shape.rows {
+            let start = (shape.top + row) * stride + shape.left;
+            let bytes = from.get(start..start + shape.row)?;
             to.get_mut(row * to_stride..)?.get_mut(..bytes.len())?.copy_from_slice(bytes);
         }
     }

@@ -2,12 +2,10 @@
 
 #![allow(dead_code)]
 
-use std::sync::{Arc, Mutex};
-
 use cuda::{Context, Place, PlaneCopy, Writing};
 use gst::prelude::*;
 use gst_video::{VideoFormat, VideoInfo, VideoMeta};
-use ucp::{Region, RegionMut};
+use ucp::Region;
 
 /// A context on the first GPU; without one, says that `test` is skipped.
 pub(crate) fn gpu(test: &str) -> Option<Context> {
@@ -32,18 +30,11 @@ pub(crate) fn bytes(len: usize, seed: u64) -> Vec<u8> {
     .collect()
 }
 
-/// Memory that is not written to any more.
-pub(crate) fn frozen(mut memory: RegionMut) -> Region {
-    let (start, len, kind) = (memory.as_mut_ptr(), memory.len(), memory.kind());
-    // SAFETY: the owner keeps it, and the only one who could write to it gives it up.
-    unsafe { Region::new(start, len, kind, Arc::new(Mutex::new(memory))) }
-}
-
 /// `bytes` in the GPU's memory.
 pub(crate) fn on_gpu(context: &Context, bytes: &[u8]) -> Region {
     let mut memory = context.allocate(bytes.len()).expect("memory");
     cuda::upload(bytes, &mut memory).expect("upload");
-    frozen(memory)
+    memory.into()
 }
 
 /// The region's bytes.

@@ -13,6 +13,8 @@ use nvdsucx_session::wire::{Latency, Structured};
 use nvdsucx_session::{Interrupted, Outgoing, Publisher, Stats};
 
 use crate::ffi::{self, WaitEvent};
+use crate::memory::Kind;
+use crate::memory::cuda::Gpu;
 use crate::memory::shared::{self, SharedAllocator};
 use crate::meta::{self, Losses};
 use crate::run::{self, Run};
@@ -27,6 +29,7 @@ static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
 #[derive(Debug)]
 struct Session {
     publisher: Publisher,
+    gpu: Arc<Gpu>,
     run: Run,
 }
 
@@ -205,15 +208,16 @@ impl UcxSink {
         let settings = self.settings().lock().unwrap().clone();
         self.paused.store(false, Ordering::Release);
         let (run, notify) = Run::start(self)?;
+        let gpu = Arc::<Gpu>::default();
         let publisher = settings
             .config(self.obj().name().into())
-            .and_then(|config| Publisher::start(config, settings.sender(), notify))
+            .and_then(|config| Publisher::start(config, settings.sender(&gpu), notify))
             .map_err(|err| run::error_message(&err, self.role()))?;
         let bound_port =
             publisher.local_address().filter(|_| settings.port == 0).map(|address| address.port());
         {
             let mut state = self.state.lock().unwrap();
-            state.session = Some(Arc::new(Session { publisher, run }));
+            state.session = Some(Arc::new(Session { publisher, gpu, run }));
             state.bound_port = bound_port;
         }
         if let Some(port) = bound_port {
@@ -316,7 +320,7 @@ impl UcxSink {
             return;
         };
         let (caps, need_pool) = query.get_owned();
-        if caps.as_ref().is_some_and(|caps| !is_system_memory(caps)) {
+        if caps.as_ref().is_some_and(|caps| Kind::of(caps) != Some(Kind::System)) {
             return;
         }
         let allocator = SharedAllocator::new(session.publisher.arena().clone());
@@ -385,11 +389,6 @@ impl UcxSink {
     }
 }
 
-/// Whether buffers with `caps` are in memory of the CPU.
-fn is_system_memory(caps: &gst::CapsRef) -> bool {
-    caps.features(0).is_none_or(|features| features.contains(gst::CAPS_FEATURE_MEMORY_SYSTEM_MEMORY))
-}
-
 impl WaitEvent for UcxSink {
     fn wait_event(&self, event: &gst::Event) -> Result<gst::FlowSuccess, gst::FlowError> {
         let success = self.parent_wait_event(event)?;
@@ -414,6 +413,12 @@ impl BaseSinkImpl for UcxSink {
             Some(filter) => filter.intersect_with_mode(&caps, gst::CapsIntersectMode::First),
             None => caps,
         })
+    }
+
+    fn query(&self, query: &mut gst::QueryRef) -> bool {
+        let gpu = self.session().and_then(|session| session.gpu.context());
+        cuda::handle_context_query(self.obj().upcast_ref(), query, gpu.as_ref())
+            || BaseSinkImplExt::parent_query(self, query)
     }
 
     fn propose_allocation(&self, query: &mut gst::query::Allocation) -> Result<(), gst::LoggableError> {
@@ -457,7 +462,7 @@ impl BaseSinkImpl for UcxSink {
                 );
             }
         };
-        let frame = crate::buffer::to_frame(buffer, video.as_deref(), lost).map_err(|err| {
+        let frame = crate::buffer::to_frame(buffer, video.as_deref(), &session.gpu, lost).map_err(|err| {
             let message = gst::error_msg!(gst::ResourceError::Read, ("cannot send a buffer: {err}"));
             session.run.fail_with(self, message);
             gst::FlowError::Error

@@ -14,9 +14,12 @@ use gst_video::{VideoCropMeta, VideoMeta};
 use nvdsucx_session::wire::{Latency, StreamEvent};
 use nvdsucx_session::{Incoming, Interrupted, ReceivedFrame, Stats, Subscriber};
 
+use super::memory::Chosen;
 use super::sticky::Sticky;
 use super::times::Times;
+use crate::buffer::Unusable;
 use crate::event::{self, Malformed, Received};
+use crate::memory::cuda::{Frames, Gpu};
 use crate::meta::{self, Losses, Names};
 use crate::run::{self, Element as _, Run};
 use crate::settings::{Role, Settings};
@@ -30,12 +33,17 @@ static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
 #[derive(Debug)]
 struct Session {
     subscriber: Subscriber,
+    gpu: Arc<Gpu>,
     run: Run,
 }
 
 /// What the stream is, to make buffers of its frames.
 #[derive(Clone, Debug, Default)]
 struct Format {
+    /// As the sender has them: what is in another kind of memory here has others.
+    sent: Option<gst::Caps>,
+    /// What makes the buffers, if they are in a GPU's memory.
+    gpu: Option<Arc<Frames>>,
     /// Raw video, as the caps have it.
     video: Option<Arc<video::Stream>>,
     /// Raw audio.
@@ -210,10 +218,13 @@ impl UcxSrc {
         event: gst::Event,
     ) -> Result<(), gst::FlowError> {
         let pad = self.obj().src_pad().clone();
-        if pad.current_caps().as_ref() == Some(caps) {
+        if pad.has_current_caps() && self.state.lock().unwrap().format.sent.as_ref() == Some(caps) {
             return Ok(());
         }
-        let buf_type = self.settings().lock().unwrap().buf_type;
+        let (buf_type, gpu_id) = {
+            let settings = self.settings().lock().unwrap();
+            (settings.buf_type, settings.gpu_id)
+        };
         let refused = |text: String| {
             session.run.fail_with(self, gst::error_msg!(gst::StreamError::Format, ("{text}")));
             Err(gst::FlowError::NotNegotiated)
@@ -230,25 +241,46 @@ impl UcxSrc {
         }
         let audio = caps.structure(0).filter(|structure| structure.name() == "audio/x-raw");
         let audio = audio.and_then(|_| AudioInfo::from_caps(caps).ok()).map(Arc::new);
-        self.state.lock().unwrap().format =
-            Format { video: video::Stream::of(caps), audio, downstream: None };
-        if pad.peer_query_accept_caps(caps) && self.push(event) {
+        let chosen = self.choose_memory(caps, gpu_id).map_err(|message| {
+            session.run.fail_with(self, message);
+            gst::FlowError::Error
+        })?;
+        let Chosen { caps: ours, gpu, missing } = chosen;
+        session.gpu.decide(gpu.as_ref().map(|frames| frames.context().clone()));
+        session.subscriber.open_again();
+        let (sent, video) = (Some(caps.clone()), video::Stream::of(&ours));
+        self.state.lock().unwrap().format = Format { sent, gpu, video, audio, downstream: None };
+        let event = if ours == *caps {
+            event
+        } else {
+            let (seqnum, offset) = (event.seqnum(), event.running_time_offset());
+            gst::event::Caps::builder(&ours).seqnum(seqnum).running_time_offset(offset).build()
+        };
+        if pad.peer_query_accept_caps(&ours) && self.push(event) {
             return Ok(());
         }
         if pad.pad_flags().contains(gst::PadFlags::FLUSHING) {
             return Err(gst::FlowError::Flushing);
         }
         let accepted = pad.peer_query_caps(None);
+        let missing = missing.map(|why| format!(" ({why})")).unwrap_or_default();
         refused(format!(
-            "downstream does not take the sender's caps {caps}, only {accepted}: convert on either side, or loosen the \
-             capsfilter after this element"
+            "downstream does not take the sender's caps {caps}, only {accepted}{missing}: convert on either side, or loosen \
+             the capsfilter after this element"
         ))
     }
 
     fn take_frame(&self, session: &Session, frame: ReceivedFrame) -> Result<gst::Buffer, gst::FlowError> {
         let format = self.state.lock().unwrap().format.clone();
-        let mut arrived = buffer::from_frame(frame, format.video.as_deref())
-            .map_err(|err| self.malformed(session, &err))?;
+        let mut arrived = buffer::from_frame(frame, format.video.as_deref(), format.gpu.as_deref()).map_err(
+            |err| match err {
+                Unusable::Malformed(err) => self.malformed(session, &err),
+                Unusable::Gpu(text) => {
+                    session.run.fail_with(self, gst::error_msg!(gst::ResourceError::Failed, ("{text}")));
+                    gst::FlowError::Error
+                }
+            },
+        )?;
         let lost = |kind: &str, why: &str| {
             if self.lost_metas.add(kind) {
                 gst::warning!(
@@ -260,13 +292,16 @@ impl UcxSrc {
         };
         if let Some(stream) = &format.video {
             let crop = arrived.crop();
-            let standard = arrived.layout.as_ref().is_none_or(|layout| layout.is_standard(&stream.info));
+            // Elements that take GPU memory look at each buffer's layout.
+            let standard = format.gpu.is_some()
+                || arrived.layout.as_ref().is_none_or(|layout| layout.is_standard(&stream.info));
             if crop.is_some() || !standard {
                 let downstream = self.downstream(format.downstream)?;
                 let crop = crop.filter(|_| !downstream.takes_crops);
-                let cropped = crop.map(|crop| arrived.crop_to(&stream.info, (crop.x, crop.y)));
+                let cropped =
+                    crop.map(|crop| arrived.crop_to(&stream.info, (crop.x, crop.y), format.gpu.as_deref()));
                 if let Some(Err(err)) = &cropped {
-                    lost(meta::CROP, &err.0);
+                    lost(meta::CROP, &err.to_string());
                 }
                 if !(standard || downstream.takes_layouts || matches!(cropped, Some(Ok(())))) {
                     gst::log!(self.category(), imp = self, "repacked for elements that know no layouts");
@@ -307,15 +342,16 @@ impl BaseSrcImpl for UcxSrc {
             sticky.reset();
         }
         let (run, notify) = Run::start(self)?;
+        let gpu = Arc::<Gpu>::default();
         let subscriber = settings
             .config(self.obj().name().into())
-            .and_then(|config| Subscriber::start(config, settings.receiver(), notify))
+            .and_then(|config| Subscriber::start(config, settings.receiver(&gpu), notify))
             .map_err(|err| run::error_message(&err, self.role()))?;
         let bound_port =
             subscriber.local_address().filter(|_| settings.port == 0).map(|address| address.port());
         {
             let mut state = self.state.lock().unwrap();
-            state.session = Some(Arc::new(Session { subscriber, run }));
+            state.session = Some(Arc::new(Session { subscriber, gpu, run }));
             state.bound_port = bound_port;
         }
         if let Some(port) = bound_port {
@@ -382,7 +418,9 @@ impl BaseSrcImpl for UcxSrc {
             query.set(latency.live, min, event::clock_time(latency.max));
             return true;
         }
-        BaseSrcImplExt::parent_query(self, query)
+        let gpu = self.session().and_then(|session| session.gpu.context());
+        cuda::handle_context_query(self.obj().upcast_ref(), query, gpu.as_ref())
+            || BaseSrcImplExt::parent_query(self, query)
     }
 
     fn event(&self, event: &gst::Event) -> bool {

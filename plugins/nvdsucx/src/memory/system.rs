@@ -14,12 +14,8 @@ struct Exported {
     _buffer: gst::Buffer,
 }
 
-/// The memories of `buffer`, as they are. They, and the buffer, are held until the last region is dropped.
-pub(crate) fn export(buffer: &gst::Buffer) -> Result<Vec<Region>, gst::glib::BoolError> {
-    buffer.iter_memories_owned().map(|memory| export_memory(buffer, memory)).collect()
-}
-
-fn export_memory(buffer: &gst::Buffer, memory: gst::Memory) -> Result<Region, gst::glib::BoolError> {
+/// `memory` of `buffer`, as it is. Both are held until the region is dropped.
+pub(crate) fn export(buffer: &gst::Buffer, memory: gst::Memory) -> Result<Region, gst::glib::BoolError> {
     if memory.size() == 0 {
         return Ok(Region::from(Vec::new()));
     }
@@ -115,6 +111,10 @@ mod tests {
     use gst::prelude::*;
 
     use super::*;
+
+    fn export(buffer: &gst::Buffer) -> Result<Vec<Region>, gst::glib::BoolError> {
+        buffer.iter_memories_owned().map(|memory| super::export(buffer, memory)).collect()
+    }
 
     fn bytes(memory: &gst::MemoryRef) -> Vec<u8> {
         memory.map_readable().unwrap().to_vec()

@@ -11,6 +11,7 @@ use gst_video::{
 
 use super::*;
 use crate::ffi;
+use crate::memory::cuda::Gpu;
 
 /// The buffer that arrives, and what was lost on the way.
 fn cross(buffer: &gst::BufferRef, stream: Stream<'_>) -> (gst::Buffer, Vec<String>) {
@@ -247,7 +248,9 @@ fn further_layouts_cross_behind_the_first() {
         }
     });
     let video = crate::video::Stream::new(info);
-    let frame = crate::buffer::to_frame(&buffer, Some(&video), |kind, why| panic!("{kind}: {why}")).unwrap();
+    let frame =
+        crate::buffer::to_frame(&buffer, Some(&video), &Gpu::default(), |kind, why| panic!("{kind}: {why}"))
+            .unwrap();
     assert_eq!(frame.header.metas.len(), 2);
     let mut arrived = with(|_| ());
     let first = crate::video::decode(&frame.header.metas[0], 7680, Some(&video)).unwrap().unwrap();

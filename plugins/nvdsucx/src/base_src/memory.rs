@@ -1,0 +1,104 @@
+//! Which kind of memory a source's buffers are in: of those that downstream takes the sender's own, else a GPU's, else the
+//! CPU's.
+
+use std::sync::Arc;
+
+use gst::prelude::*;
+use gst::subclass::prelude::*;
+use gst_base::prelude::*;
+
+use super::imp::UcxSrc;
+use crate::memory::Kind;
+use crate::memory::cuda::Frames;
+use crate::video;
+
+/// What buffers are made as.
+pub(super) struct Chosen {
+    /// What downstream is told.
+    pub(super) caps: gst::Caps,
+    /// What makes them, if they are in a GPU's memory.
+    pub(super) gpu: Option<Arc<Frames>>,
+    /// Why they are not in memory that downstream would take.
+    pub(super) missing: Option<String>,
+}
+
+impl UcxSrc {
+    /// Chooses for a stream that has `caps` at the sender. `Err` is for the user.
+    pub(super) fn choose_memory(&self, caps: &gst::Caps, gpu_id: u32) -> Result<Chosen, gst::ErrorMessage> {
+        let (Some(sent), Some(_)) = (Kind::of(caps), video::format_of(caps)) else {
+            return Ok(Chosen { caps: caps.clone(), gpu: None, missing: None });
+        };
+        let accepted = self.obj().src_pad().peer_query_caps(None);
+        let takes = |kind| sent.replaced_in(caps, kind).can_intersect(&accepted);
+        let has = |kind| match kind {
+            Kind::System => Ok(()),
+            Kind::Cuda => cuda::available().map_err(|err| err.to_string()),
+        };
+        let (kind, missing) = choose(sent, takes, has);
+        let caps = sent.replaced_in(caps, kind);
+        let gpu = match kind {
+            Kind::System => None,
+            Kind::Cuda => {
+                let context = cuda::Context::for_element(self.obj().upcast_ref(), gpu_id)
+                    .map_err(|err| gst::error_msg!(gst::ResourceError::Failed, ("no GPU {gpu_id}: {err}")))?;
+                Frames::new(context, &caps).map(Arc::new)
+            }
+        };
+        Ok(Chosen { caps, gpu, missing })
+    }
+}
+
+/// The kind of memory, and why it is none that downstream takes.
+fn choose(
+    sent: Kind,
+    takes: impl Fn(Kind) -> bool,
+    has: impl Fn(Kind) -> Result<(), String>,
+) -> (Kind, Option<String>) {
+    let mut missing = None;
+    for kind in [sent, Kind::Cuda, Kind::System] {
+        if takes(kind) {
+            match has(kind) {
+                Ok(()) => return (kind, None),
+                Err(why) => missing = Some(why),
+            }
+        }
+    }
+    (Kind::System, missing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NONE: &[Kind] = &[];
+    const ALL: &[Kind] = &[Kind::System, Kind::Cuda];
+
+    fn chosen(sent: Kind, takes: &[Kind], has: &[Kind]) -> (Kind, Option<String>) {
+        let has = |kind| if has.contains(&kind) { Ok(()) } else { Err(format!("no {kind:?}")) };
+        choose(sent, |kind| takes.contains(&kind), has)
+    }
+
+    #[test]
+    fn the_senders_kind_comes_first() {
+        assert_eq!(chosen(Kind::Cuda, ALL, ALL), (Kind::Cuda, None));
+        assert_eq!(chosen(Kind::System, ALL, ALL), (Kind::System, None));
+    }
+
+    #[test]
+    fn then_what_downstream_takes() {
+        assert_eq!(chosen(Kind::System, &[Kind::Cuda], ALL), (Kind::Cuda, None));
+        assert_eq!(chosen(Kind::Cuda, &[Kind::System], ALL), (Kind::System, None));
+    }
+
+    #[test]
+    fn what_is_not_there_is_done_without() {
+        assert_eq!(chosen(Kind::Cuda, ALL, &[Kind::System]), (Kind::System, None));
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let missing = Some("no Cuda".to_owned());
+        assert_eq!(chosen(Kind::System, &[Kind::Cuda], &[Kind::System]), (Kind::System, missing));
+        assert_eq!(chosen(Kind::System, NONE, ALL), (Kind::System, None));
+    }
+}
