@@ -39,11 +39,16 @@ pub use error::Error;
 pub use ipc::{Allocation, HANDLE_LEN, Opened, allocation_of, handle_of};
 pub use memory::{Writing, can_wrap, export, is_cuda};
 
+/// How many GPUs there are.
+pub fn device_count() -> Result<u32, Error> {
+    driver::Driver::get()?.device_count()
+}
+
 /// Whether there are `libgstcuda`, CUDA's driver, and at least one GPU; or what of it is missing. It is looked for once;
 /// GStreamer has to be initialised.
 pub fn available() -> Result<(), Error> {
     static AVAILABLE: OnceLock<Result<(), Error>> = OnceLock::new();
-    let look = || match driver::Driver::get()?.device_count()? {
+    let look = || match device_count()? {
         0 => Err(Error::NoDevice),
         _ => gstcuda::GstCuda::get().map(drop),
     };

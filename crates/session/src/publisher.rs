@@ -252,7 +252,11 @@ impl Publisher {
                 }
                 let queued = queued && (ready || queue_has_room);
                 match &item {
-                    Outgoing::Frame(frame) if in_rings => shared.counters.passed(frame.len() as u64),
+                    Outgoing::Frame(frame) if in_rings => {
+                        shared.counters.passed(frame.len() as u64);
+                        let copied = prepared.as_ref().is_some_and(Prepared::is_copied);
+                        shared.counters.copied.add(copied.into());
+                    }
                     Outgoing::Frame(_) if !queued => shared.counters.dropped.add(1),
                     _ => {}
                 }

@@ -107,6 +107,12 @@ impl Prepared {
         Ok(prepared)
     }
 
+    /// The payload was copied to where the peers can read it.
+    pub(crate) fn is_copied(&self) -> bool {
+        // What is left is the head.
+        self.copies.len() > usize::from(self.spilled)
+    }
+
     fn record<'a>(&'a self, item: &'a Outgoing) -> Record<'a> {
         let regions: &[Region] = match item {
             Outgoing::Frame(frame) => &frame.regions,
@@ -114,8 +120,7 @@ impl Prepared {
         };
         let (payload, there): (&[_], &[_]) = if self.small { (regions, &[]) } else { (&[], regions) };
         // Where the payload was copied, the copy is what is held.
-        let copied = self.copies.len() > usize::from(self.spilled);
-        let held = [&self.copies[..], if copied { &[] } else { there }];
+        let held = [&self.copies[..], if self.is_copied() { &[] } else { there }];
         let Self { kind, head, spans, spilled, .. } = self;
         Record { kind: *kind, head, spilled: *spilled, spans, held, payload }
     }

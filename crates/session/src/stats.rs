@@ -16,6 +16,8 @@ pub struct Stats {
     pub bytes: u64,
     /// Frames that went to nobody: dropped because nobody was connected or, if the sender may, had room, or by a flush.
     pub dropped: u64,
+    /// Frames that were not where receivers on this host read them, and were copied there, once for all of them.
+    pub copied: u64,
     /// Peers that have joined.
     pub joined: u64,
     /// Peers that were lost without a good-bye.
@@ -69,6 +71,7 @@ pub(crate) struct Counters {
     pub(crate) frames: Count,
     pub(crate) bytes: Count,
     pub(crate) dropped: Count,
+    pub(crate) copied: Count,
     joined: Count,
     lost: Count,
     pub(crate) refused: Count,
@@ -123,6 +126,7 @@ impl Counters {
             frames: self.frames.get(),
             bytes: self.bytes.get(),
             dropped: self.dropped.get(),
+            copied: self.copied.get(),
             joined: self.joined.get(),
             lost: self.lost.get(),
             refused: self.refused.get(),

@@ -47,9 +47,12 @@ pub(crate) fn to_frame(
 fn export(buffer: &gst::Buffer, gpu: &Gpu) -> Result<Vec<Region>, Malformed> {
     buffer
         .iter_memories_owned()
-        .map(|memory| match gpu.export(buffer, &memory) {
-            Some(exported) => exported.map_err(|err| Malformed(err.to_string())),
-            None => system::export(buffer, memory).map_err(|err| Malformed(err.message.to_string())),
+        .map(|memory| {
+            if ::cuda::is_cuda(&memory) {
+                gpu.export(buffer, memory).map_err(|err| Malformed(err.to_string()))
+            } else {
+                system::export(buffer, memory).map_err(|err| Malformed(err.message.to_string()))
+            }
         })
         .collect()
 }

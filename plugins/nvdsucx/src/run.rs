@@ -221,6 +221,7 @@ pub(crate) fn stats(stats: &nvdsucx_session::Stats, lost_metas: &Losses) -> gst:
         .field("frames", stats.frames)
         .field("bytes", stats.bytes)
         .field("dropped", stats.dropped)
+        .field("copied", stats.copied)
         .field("joined", stats.joined)
         .field("lost", stats.lost)
         .field("refused", stats.refused)

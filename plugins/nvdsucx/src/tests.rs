@@ -198,7 +198,7 @@ fn statistics_can_be_read_before_the_start() {
     for element in ELEMENTS {
         let stats = make(element).property::<gst::Structure>("stats");
         assert_eq!(stats.name(), "application/x-nvdsucx-stats");
-        for field in ["frames", "bytes", "dropped", "joined", "lost", "refused"] {
+        for field in ["frames", "bytes", "dropped", "copied", "joined", "lost", "refused"] {
             assert_eq!(stats.get::<u64>(field), Ok(0), "{field}");
         }
         assert!(stats.get::<gst::Array>("clients").unwrap().is_empty());
@@ -212,7 +212,7 @@ fn pads_take_what_the_buffer_type_says() {
         let pad = element.pads().remove(0);
         assert!(pad.pad_template_caps().is_any());
         for (buf_type, media) in [
-            ("nvdsucx-buf-video", Some("video/x-raw")),
+            ("nvdsucx-buf-video", Some("video/x-raw(memory:CUDAMemory); video/x-raw")),
             ("nvdsucx-buf-nv-audio", Some("audio/x-raw")),
             ("nvdsucx-buf-raw-audio", Some("audio/x-raw")),
             ("nvdsucx-buf-text", Some("text/x-raw")),
@@ -221,7 +221,7 @@ fn pads_take_what_the_buffer_type_says() {
             element.set_property_from_str("buf-type", buf_type);
             let caps = pad.query_caps(None);
             match media {
-                Some(media) => assert_eq!(caps, gst::Caps::new_empty_simple(media), "{buf_type}"),
+                Some(media) => assert_eq!(caps, media.parse::<gst::Caps>().unwrap(), "{buf_type}"),
                 None => assert!(caps.is_any(), "{buf_type}: {caps}"),
             }
             let mp3 = gst::Caps::builder("audio/mpeg").field("mpegversion", 1).build();

@@ -62,16 +62,10 @@ impl Gpu {
         }
     }
 
-    /// `memory` of `buffer`, where it is; `None` if it is not a GPU's.
-    pub(crate) fn export(
-        &self,
-        buffer: &gst::Buffer,
-        memory: &gst::MemoryRef,
-    ) -> Option<Result<Region, cuda::Error>> {
-        cuda::is_cuda(memory).then(|| {
-            self.saw(memory);
-            cuda::export(buffer, memory.to_owned())
-        })
+    /// `memory` of `buffer`, which is a GPU's, where it is.
+    pub(crate) fn export(&self, buffer: &gst::Buffer, memory: gst::Memory) -> Result<Region, cuda::Error> {
+        self.saw(&memory);
+        cuda::export(buffer, memory)
     }
 
     fn needed(&self) -> Result<Context, String> {

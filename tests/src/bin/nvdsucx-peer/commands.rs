@@ -9,7 +9,7 @@
 //! * `latency`: answers `latency-query …`, asked at the sink pad of `probe`;
 //! * `stats`, `get PROPERTY`, `set PROPERTY VALUE`: of the nvdsucx element;
 //! * `block`, `unblock`: lets nothing pass the sink pad of `probe`; answers `blocked`, once there is something to hold;
-//! * `keep`: keeps every buffer that comes to `probe`, for ever; `kept`: tells what they are now, `kept n=N …` each, and then
+//! * `keep`: keeps every buffer that comes to `probe` or `pixels`, for ever; `kept`: tells what they are now, `kept n=N …` each, and then
 //!   `kept-all`;
 //! * `where`: answers `where shared` if all memory of the next buffer at `probe` is System V shared memory, or `where private`;
 //! * `allocation CAPS`: asks the element what buffers it would like; answers `allocation pool=… metas=API,…`;
@@ -75,8 +75,9 @@ pub(crate) fn execute(pipeline: &gst::Pipeline, line: &str) -> Result<(), String
             say("keeping");
         }
         "kept" => {
-            for (n, buffer) in KEPT.lock().unwrap().iter().enumerate() {
-                say(&format!("kept n={n} {}", describe::buffer(buffer)));
+            for (n, (buffer, video)) in KEPT.lock().unwrap().iter().enumerate() {
+                let what = video.as_ref().map(|caps| describe::pixels(buffer, caps));
+                say(&format!("kept n={n} {}", what.unwrap_or_else(|| describe::buffer(buffer))));
             }
             say("kept-all");
         }
@@ -182,13 +183,13 @@ fn unblock(pipeline: &gst::Pipeline) -> Result<(), String> {
     Ok(())
 }
 
-static KEPT: Mutex<Vec<gst::Buffer>> = Mutex::new(vec![]);
+static KEPT: Mutex<Vec<(gst::Buffer, Option<gst::Caps>)>> = Mutex::new(vec![]);
 static KEEPING: AtomicBool = AtomicBool::new(false);
 
-/// Keeps a buffer that has come to `probe`, if that was asked for.
-pub(crate) fn keep(buffer: &gst::Buffer) {
+/// Keeps a buffer that has come to `probe`, or to `pixels`, where it is of `video`, if that was asked for.
+pub(crate) fn keep(buffer: &gst::Buffer, video: Option<gst::Caps>) {
     if KEEPING.load(Ordering::SeqCst) {
-        KEPT.lock().unwrap().push(buffer.clone());
+        KEPT.lock().unwrap().push((buffer.clone(), video));
     }
 }
 

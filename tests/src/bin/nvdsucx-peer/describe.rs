@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use gst::prelude::*;
-use gst_video::VideoMeta;
+use gst_video::{VideoFrameExt as _, VideoFrameRef, VideoInfo, VideoMeta};
 use nvdsucx_tests::payload::checksum;
 
 use crate::script::NO_OFFSET;
@@ -40,6 +40,33 @@ pub(crate) fn buffer(buffer: &gst::BufferRef) -> String {
         );
     }
     line
+}
+
+/// `SUM MEMORY pts=N`: of the pixels alone, without what is between the rows.
+pub(crate) fn pixels(buffer: &gst::BufferRef, caps: &gst::CapsRef) -> String {
+    let on_gpu = buffer.iter_memories().all(cuda::is_cuda);
+    let sum =
+        rows(buffer, caps).map_or_else(|| "unreadable".into(), |rows| format!("{:016x}", checksum(&rows)));
+    format!("{sum} {} pts={}", if on_gpu { "gpu" } else { "cpu" }, time(buffer.pts()))
+}
+
+/// The pixels of all planes, row by row.
+fn rows(buffer: &gst::BufferRef, caps: &gst::CapsRef) -> Option<Vec<u8>> {
+    let video = VideoInfo::from_caps(caps).ok()?;
+    let frame = VideoFrameRef::from_buffer_ref_readable(buffer, &video).ok()?;
+    let format = frame.format_info();
+    let mut rows = Vec::with_capacity(video.size());
+    for plane in 0..frame.n_planes() {
+        let component = format.plane().iter().position(|of| *of == plane)?;
+        let width = frame.comp_width(component as u32) as usize * format.pixel_stride()[component] as usize;
+        let stride = frame.plane_stride()[plane as usize] as usize;
+        let data = frame.plane_data(plane).ok()?;
+        let height = frame.comp_height(component as u32) as usize;
+        for row in 0..height {
+            rows.extend(data.get(row * stride..)?.get(..width)?);
+        }
+    }
+    Some(rows)
 }
 
 /// `TYPE DETAILS seqnum=N`

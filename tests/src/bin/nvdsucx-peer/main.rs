@@ -1,6 +1,8 @@
 //! Runs one pipeline and tells on its standard output what goes on, a line each:
 //!
 //! * `buffer …`, `event …`, `upstream …`: what passes the sink pad of the element called `probe`, see `describe.rs`;
+//! * `pixels n=N …`: a sum of the pixels of each frame that passes the sink pad of the element called `pixels`, and the kind of
+//!   memory they are in;
 //! * `meta n=N …`: each meta of the buffer that is told next, see `metas/text.rs`;
 //! * `error …`, `warning …`, `eos`, `element …`, `latency-message`, `pipeline PAUSED`: messages on the bus;
 //! * `port=N`: a listening element has announced its port;
@@ -73,6 +75,9 @@ fn run() -> Result<(), String> {
     if let Some(probe) = pipeline.by_name("probe") {
         watch(&probe.static_pad("sink").ok_or("the element `probe` has no pad `sink`")?);
     }
+    if let Some(pixels) = pipeline.by_name("pixels") {
+        watch_pixels(&pixels.static_pad("sink").ok_or("the element `pixels` has no pad `sink`")?);
+    }
     let bus = pipeline.bus().expect("a pipeline has a bus");
     let for_latency = pipeline.downgrade();
     thread::spawn(move || listen(&bus, &for_latency));
@@ -119,7 +124,7 @@ fn watch(pad: &gst::Pad) {
         | gst::PadProbeType::EVENT_UPSTREAM;
     pad.add_probe(what, move |_, info| {
         if let Some(buffer) = info.buffer() {
-            commands::keep(buffer);
+            commands::keep(buffer, None);
             let n = count.fetch_add(1, Ordering::SeqCst);
             for meta in metas::lines(buffer) {
                 say(&format!("meta n={n} {meta}"));
@@ -132,6 +137,19 @@ fn watch(pad: &gst::Pad) {
                 "upstream"
             };
             say(&format!("{kind} {}", describe::event(event)));
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+/// Prints what frames of raw video that pass `pad` show.
+fn watch_pixels(pad: &gst::Pad) {
+    let count = AtomicU64::new(0);
+    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        if let (Some(buffer), Some(caps)) = (info.buffer(), pad.current_caps()) {
+            commands::keep(buffer, Some(caps.clone()));
+            let n = count.fetch_add(1, Ordering::SeqCst);
+            say(&format!("pixels n={n} {}", describe::pixels(buffer, &caps)));
         }
         gst::PadProbeReturn::Ok
     });
