@@ -12,8 +12,8 @@ use anyhow::{Context as _, bail, ensure};
 use crate::Outcome;
 use crate::checks::Checker;
 use crate::examples::{self, Example, Files, PORT, Plan, Program};
-use crate::setup::{self, For};
-use crate::shell::{self, Workspace};
+use crate::setup::For;
+use crate::shell::{Environment, PLUGIN_PATH, Workspace};
 use crate::side::{Report, Side};
 
 const STARTS_WITHIN: Duration = Duration::from_secs(20);
@@ -39,7 +39,7 @@ pub(crate) struct Options {
 struct Stage<'a> {
     workspace: &'a Workspace,
     program: PathBuf,
-    environment: [(&'static str, PathBuf); 2],
+    environment: Environment,
     interrupted: Arc<AtomicBool>,
 }
 
@@ -67,7 +67,14 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<Ou
     if clip.is_some_and(|clip| clip.cached(workspace).is_none()) {
         needs.push(For::Fetching);
     }
-    setup::ensure(&needs, options.offline)?;
+    let mut packages = vec!["gst-plugin-nvdsucx", "nvdsucx-examples"];
+    if example.metadata {
+        packages.push("gst-plugin-nvdsmetautils");
+    }
+    workspace.prepare(&needs, &packages, options.offline)?;
+    if example.metadata && !workspace.is_bundle() {
+        workspace.link_plugin("release", "libgstnvdsmetautils.so")?;
+    }
 
     let folder = workspace.target.join("demo");
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
@@ -80,25 +87,13 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<Ou
     ensure!(input != output, "input and output are the same file: {}", input.display());
     let files = Files { input, output, folder, sources: workspace.root.join("examples") };
 
-    let mut build = workspace.cargo();
-    build.args(["build", "--release", "-p", "gst-plugin-nvdsucx", "-p", "nvdsucx-examples"]);
-    if example.metadata {
-        build.args(["-p", "gst-plugin-nvdsmetautils"]);
-    }
-    if options.offline {
-        build.env("CARGO_NET_OFFLINE", "true");
-    }
-    shell::run(&mut build)?;
-    if example.metadata {
-        workspace.link_plugin("release", "libgstnvdsmetautils.so")?;
-    }
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register(signal, interrupted.clone())?;
     }
     let stage = Stage {
         workspace,
-        program: workspace.target.join("release/pipe-side"),
+        program: workspace.program("pipe-side"),
         environment: workspace.gstreamer_environment("release")?,
         interrupted,
     };
@@ -125,7 +120,10 @@ impl Stage<'_> {
         if let Some(choice) = plan.choice {
             println!("  elements   {choice}");
         }
-        println!("  by hand    export GST_PLUGIN_PATH={}", self.environment[0].1.display());
+        match self.environment.iter().find(|(name, _)| *name == PLUGIN_PATH) {
+            Some((name, path)) => println!("  by hand    export {name}={}", path.display()),
+            None => println!("  by hand    {}/run COMMAND", self.workspace.root.display()),
+        }
         for program in std::iter::once(&plan.server).chain(&plan.clients) {
             println!("  {:<10} {}", program.label, self.by_hand(program));
         }

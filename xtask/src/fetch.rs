@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
-use crate::shell::{Workspace, run, succeeds};
+use crate::shell::{Workspace, entries, run, succeeds};
 
 /// One release of one package.
 pub(crate) struct Wheel {
@@ -53,8 +53,27 @@ pub(crate) const DEEPSTREAM: Wheel = Wheel {
 impl Wheel {
     /// The path of the content, if it was fetched before.
     pub(crate) fn cached(&self, workspace: &Workspace) -> Option<PathBuf> {
-        let content = workspace.target.join(self.folder).join(self.content);
+        let content = self.place(&workspace.target);
         content.exists().then_some(content)
+    }
+
+    /// Where the content is below `folder`, if it is there.
+    pub(crate) fn place(&self, folder: &Path) -> PathBuf {
+        folder.join(self.folder).join(self.content)
+    }
+
+    pub(crate) fn release(&self) -> &'static str {
+        self.requirement.split("==").nth(1).unwrap_or_default()
+    }
+
+    /// The text of its licence, once it was fetched.
+    pub(crate) fn licence(&self, workspace: &Workspace) -> anyhow::Result<PathBuf> {
+        let folder = workspace.target.join(self.folder);
+        let information = entries(&folder)?
+            .into_iter()
+            .filter(|entry| entry.extension().is_some_and(|end| end == "dist-info"));
+        let licence = information.map(|folder| folder.join("licenses/LICENSE")).find(|file| file.exists());
+        licence.with_context(|| format!("{} has no licence", self.requirement))
     }
 
     /// The path of the content; fetches it unless it is there.

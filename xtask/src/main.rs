@@ -1,6 +1,7 @@
 //! `cargo xtask`: what the README's commands call. It builds on a machine that has a Rust toolchain and nothing else.
 
 mod bench;
+mod bundle;
 mod checks;
 mod demo;
 mod examples;
@@ -45,6 +46,14 @@ cargo xtask COMMAND [OPTIONS]
             --seconds N       measured in each run (default: 1)
             --html FILE       a report with plots
             --json FILE       every run's figures
+  bundle  make a folder, and pack it, that runs our elements on a host with nothing but glibc
+            --output DIR      the folder (default: target/nvdsucx-bundle); packed as DIR.tar.xz
+            --ucx NAME        system (default) or cuda: from PyPI, built with CUDA
+            --newer           GStreamer of Debian trixie (1.26), not this system's
+            --plugins NAMES   more of GStreamer's plugins, for example libav
+            --deepstream      NVIDIA's libraries for memory:NVMM, too: for your own use, under NVIDIA's licence
+            --tests           the tests, too: there, `run xtask test`
+            --check           run it in a root with nothing but glibc
   lint    format, clippy, documentation, licences and sources of the dependencies
   fuzz    run every fuzz target
             --seconds N       each (default: 60)
@@ -52,7 +61,7 @@ cargo xtask COMMAND [OPTIONS]
             --minutes N       how long (default: 10)
             --seed N          of a run that failed
 
-  --offline (setup, demo, test, bench): fetch nothing; what needs it and is not there is an error, or a skipped test
+  --offline (setup, demo, test, bench, bundle): fetch nothing; what needs it and is not there is an error, or a skipped test
 ";
 
 /// What shells report for a program that Ctrl-C ended.
@@ -64,6 +73,7 @@ enum Task {
     Demo(demo::Options),
     Test { filter: Option<String>, rdma: bool, newest: bool, hosts: bool, offline: bool },
     Bench(bench::Options),
+    Bundle(bundle::Options),
     Lint,
     Fuzz { seconds: u32 },
     Soak { minutes: u64, seed: Option<u64> },
@@ -88,6 +98,9 @@ fn main() -> ExitCode {
 
 fn run(task: Task) -> anyhow::Result<Outcome> {
     let workspace = Workspace::locate()?;
+    if workspace.is_bundle() {
+        return run_in_bundle(&workspace, task);
+    }
     match task {
         Task::Help => print!("{HELP}"),
         Task::Setup { offline } => {
@@ -100,9 +113,26 @@ fn run(task: Task) -> anyhow::Result<Outcome> {
             test::run(&workspace, filter.as_deref(), newest, hosts, offline)?;
         }
         Task::Bench(options) => return bench::run(&workspace, &options),
+        Task::Bundle(options) => bundle::run(&workspace, &options)?,
         Task::Lint => lint::run(&workspace)?,
         Task::Fuzz { seconds } => fuzz::run(&workspace, seconds)?,
         Task::Soak { minutes, seed } => soak::run(&workspace, minutes, seed)?,
+    }
+    Ok(Outcome::Done)
+}
+
+/// What works without the sources.
+fn run_in_bundle(workspace: &Workspace, task: Task) -> anyhow::Result<Outcome> {
+    match task {
+        Task::Help => print!("{HELP}"),
+        Task::Demo(options) => return demo::run(workspace, &options),
+        Task::Bench(options) => return bench::run(workspace, &options),
+        Task::Test { filter, rdma: false, newest: false, hosts: false, .. } => {
+            bundle::run_tests(&workspace.root, filter.as_deref())?;
+        }
+        _ => bail!(
+            "that needs the sources: in a bundle there are demo, bench, and test without options but --filter"
+        ),
     }
     Ok(Outcome::Done)
 }
@@ -122,6 +152,8 @@ fn parse() -> anyhow::Result<Task> {
     let mut seed = None;
     let mut demo = demo::Options::default();
     let mut bench = bench::Options::default();
+    let mut bundle = bundle::Options::default();
+    let mut output = None;
     let mut used = Vec::new();
     while let Some(argument) = parser.next()? {
         if let Long(option) = argument {
@@ -133,6 +165,12 @@ fn parse() -> anyhow::Result<Task> {
             }
             Short('h') | Long("help") => return Ok(Task::Help),
             Long("offline") => offline = true,
+            Long("ucx") => bundle.ucx = parser.value()?.string()?.parse()?,
+            Long("newer") => bundle.newer = true,
+            Long("plugins") => bundle.plugins.extend(names(&parser.value()?.string()?)),
+            Long("deepstream") => bundle.deepstream = true,
+            Long("tests") => bundle.tests = true,
+            Long("check") => bundle.check = true,
             Long("newest") => newest = true,
             Long("hosts") => hosts = true,
             Long("filter") => filter = Some(parser.value()?.string()?),
@@ -150,11 +188,14 @@ fn parse() -> anyhow::Result<Task> {
             Long("list") => demo.list = true,
             Long("example") => demo.example = parser.value()?.string()?,
             Long("input") => demo.input = Some(PathBuf::from(parser.value()?)),
-            Long("output") => demo.output = Some(PathBuf::from(parser.value()?)),
+            Long("output") => output = Some(PathBuf::from(parser.value()?)),
             other => return Err(other.unexpected().into()),
         }
     }
+    demo.output.clone_from(&output);
+    bundle.output = output;
     demo.offline = offline;
+    bundle.offline = offline;
     bench.offline = offline;
     let Some(command) = command else { return Ok(Task::Help) };
     let (task, takes): (_, &[&str]) = match command.as_str() {
@@ -171,6 +212,10 @@ fn parse() -> anyhow::Result<Task> {
                 &["offline", "workload", "all", "touch", "transport", "reps", "seconds", "html", "json"];
             (Task::Bench(bench), TAKES)
         }
+        "bundle" => (
+            Task::Bundle(bundle),
+            &["offline", "output", "ucx", "newer", "plugins", "deepstream", "tests", "check"],
+        ),
         "lint" => (Task::Lint, &[]),
         "fuzz" => (Task::Fuzz { seconds: seconds.unwrap_or(fuzz::DEFAULT_SECONDS) }, &["seconds"]),
         "soak" => (Task::Soak { minutes, seed }, &["minutes", "seed"]),

@@ -9,7 +9,7 @@ use crate::setup::{self, For};
 use crate::shell::{Workspace, output_of, run, succeeds};
 
 const FOLDER: &str = "testing-root";
-const MIRROR: &str = "http://deb.debian.org/debian";
+pub(crate) const MIRROR: &str = "http://deb.debian.org/debian";
 /// The last argument of debootstrap, for releases that are newer than it.
 const RECIPE: &str = "/usr/share/debootstrap/scripts/sid";
 

@@ -20,6 +20,7 @@ pub(crate) enum For {
     Fetching,
     Detecting,
     Bootstrapping,
+    Bundling,
 }
 
 /// All of it, but for what a single example or `--newest` takes.
@@ -48,6 +49,11 @@ const DEBIAN: &[(For, &str)] = &[
     (For::Detecting, "opencv-data"),
     (For::Bootstrapping, "debootstrap"),
     (For::Bootstrapping, "debian-archive-keyring"),
+    // They read and shorten programs and libraries.
+    (For::Bundling, "binutils"),
+    (For::Bundling, "xz-utils"),
+    // The decoder of NVIDIA's needs it.
+    (For::Bundling, "libv4l-0"),
 ];
 
 /// For people, not for us to install.

@@ -5,7 +5,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
+
+use crate::setup::{self, For};
+
+/// Environment variables that are paths.
+pub(crate) type Environment = Vec<(&'static str, PathBuf)>;
+
+/// Where GStreamer looks for plugins first.
+pub(crate) const PLUGIN_PATH: &str = "GST_PLUGIN_PATH";
 
 /// Where things are.
 pub(crate) struct Workspace {
@@ -13,15 +21,56 @@ pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
     /// Where cargo builds to.
     pub(crate) target: PathBuf,
+    /// This is a bundle: both folders are its own, and there is nothing to build.
+    bundled: bool,
 }
+
+/// Set by a bundle's `run`: its folder.
+const BUNDLE: &str = "NVDSUCX_BUNDLE";
 
 impl Workspace {
     pub(crate) fn locate() -> anyhow::Result<Self> {
+        if let Some(bundle) = std::env::var_os(BUNDLE).map(PathBuf::from) {
+            return Ok(Self { root: bundle.clone(), target: bundle, bundled: true });
+        }
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask has no folder around it")?;
         // This program lies in <target>/<profile>/, whatever settings chose <target>.
         let program = std::env::current_exe().context("where is this program?")?;
         let target = program.ancestors().nth(2).context("this program is not where cargo builds to")?;
-        Ok(Self { root: root.to_owned(), target: target.to_owned() })
+        Ok(Self { root: root.to_owned(), target: target.to_owned(), bundled: false })
+    }
+
+    pub(crate) fn is_bundle(&self) -> bool {
+        self.bundled
+    }
+
+    /// Installs what is wanted, and builds what is needed, unless this is a bundle, which has it.
+    pub(crate) fn prepare(&self, wanted: &[For], packages: &[&str], offline: bool) -> anyhow::Result<()> {
+        if self.bundled {
+            let lacking = [For::Fetching, For::Detecting];
+            ensure!(
+                !wanted.iter().any(|what| lacking.contains(what)),
+                "a bundle does not have what this needs"
+            );
+            return Ok(());
+        }
+        setup::ensure(wanted, offline)?;
+        let packages = packages.iter().flat_map(|package| ["-p", package]);
+        run(self.cargo_build(offline).arg("--release").args(packages))
+    }
+
+    /// A program of ours, as it was built by [`Self::prepare`].
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.target.join(if self.bundled { "bin" } else { "release" }).join(name)
+    }
+
+    pub(crate) fn cargo_build(&self, offline: bool) -> Command {
+        let mut build = self.cargo();
+        build.arg("build");
+        if offline {
+            build.env("CARGO_NET_OFFLINE", "true");
+        }
+        build
     }
 
     /// The cargo that runs us, in the workspace's root.
@@ -63,14 +112,14 @@ impl Workspace {
         Ok(folder)
     }
 
-    /// The settings with which GStreamer finds the plugin, and leaves the user's registry alone.
-    pub(crate) fn gstreamer_environment(
-        &self,
-        profile: &str,
-    ) -> anyhow::Result<[(&'static str, PathBuf); 2]> {
+    /// The settings with which GStreamer finds the plugin, and leaves the user's registry alone. A bundle has set them.
+    pub(crate) fn gstreamer_environment(&self, profile: &str) -> anyhow::Result<Environment> {
+        if self.bundled {
+            return Ok(Vec::new());
+        }
         let plugins = self.plugin_folder(profile)?;
         let registry = self.target.join("gst").join(format!("registry-{profile}.bin"));
-        Ok([("GST_PLUGIN_PATH", plugins), ("GST_REGISTRY", registry)])
+        Ok(vec![(PLUGIN_PATH, plugins), ("GST_REGISTRY", registry)])
     }
 
     /// `path` as one would type it in the workspace's root.
@@ -140,6 +189,19 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
 pub(crate) fn output_of(command: &mut Command) -> Option<String> {
     let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// What is in a folder.
+pub(crate) fn entries(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    Ok(entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?)
+}
+
+pub(crate) fn make_executable(file: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755))
+        .with_context(|| format!("cannot make {} a program", file.display()))
 }
 
 /// A command as a user would type it.

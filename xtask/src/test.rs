@@ -82,7 +82,9 @@ pub(crate) fn run(
     if std::env::var_os("RUST_BACKTRACE").is_none() {
         test.env("RUST_BACKTRACE", "1");
     }
-    run_and_count(&mut test)?.check(filter)
+    let mut totals = Totals::new();
+    run_and_count(&mut test, &mut totals)?;
+    totals.check(filter)
 }
 
 /// What came of all tests together.
@@ -91,11 +93,16 @@ pub(crate) struct Totals {
     passed: u64,
     failed: u64,
     ignored: u64,
-    /// The program that ran them said so.
+    /// The programs that ran them said so.
     pub(crate) succeeded: bool,
 }
 
 impl Totals {
+    /// Of programs that all have to succeed.
+    pub(crate) fn new() -> Self {
+        Self { succeeded: true, ..Self::default() }
+    }
+
     /// Adds the numbers in a line of the tests' output, if it has some.
     pub(crate) fn add(&mut self, line: &str) {
         if let Some(result) = line.strip_prefix("test result: ") {
@@ -122,20 +129,19 @@ impl Totals {
 }
 
 /// Passes the output on as it comes, and adds up the results in it.
-fn run_and_count(test: &mut Command) -> anyhow::Result<Totals> {
+pub(crate) fn run_and_count(test: &mut Command, totals: &mut Totals) -> anyhow::Result<()> {
     let line = line_of(test);
     eprintln!("$ {line}");
     let mut child =
         test.stdout(Stdio::piped()).spawn().with_context(|| format!("`{line}` does not start"))?;
     let stdout = child.stdout.take().context("the tests have no output")?;
-    let mut totals = Totals::default();
     for line in BufReader::new(stdout).lines() {
         let line = line.context("the tests' output cannot be read")?;
         println!("{line}");
         totals.add(&line);
     }
-    totals.succeeded = child.wait().with_context(|| format!("`{line}` is lost"))?.success();
-    Ok(totals)
+    totals.succeeded &= child.wait().with_context(|| format!("`{line}` is lost"))?.success();
+    Ok(())
 }
 
 /// The `7` of `ok. 7 passed; ...`.

@@ -66,7 +66,7 @@ impl Inventory {
 
 impl Machine {
     /// `ucx`: its release, where a transport told it.
-    pub(super) fn look(inventory: &Inventory, ucx: Option<&str>) -> Self {
+    pub(super) fn look(inventory: &Inventory, ucx: Option<&str>, bundled: bool) -> Self {
         let line = |program: &str, arguments: &[&str]| {
             output_of(Command::new(program).args(arguments)).unwrap_or_default().trim().to_owned()
         };
@@ -87,7 +87,7 @@ impl Machine {
             ucx: ucx.map_or_else(|| ucx_release(&line("ucx_info", &["-v"])), str::to_owned),
             plugin: inventory.version(|line| line.text("name") == Some("nvdsucxserversink")),
             date: line("date", &["-u", "+%Y-%m-%d %H:%M UTC"]),
-            command: format!("cargo xtask {}", arguments.join(" ")),
+            command: format!("{} {}", if bundled { "run xtask" } else { "cargo xtask" }, arguments.join(" ")),
         }
     }
 

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail, ensure};
 
 use crate::Outcome;
-use crate::setup::{self, For};
-use crate::shell::{self, Workspace};
+use crate::setup::For;
+use crate::shell::{PLUGIN_PATH, Workspace};
 use machine::{Inventory, Machine};
 use pipelines::Sides;
 use plan::{Case, Group, Kind, Transport};
@@ -61,16 +61,11 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<Ou
     ensure!((1..=600).contains(&options.seconds), "--seconds must be from 1 to 600");
     let cases = Case::select(&options.workloads, options.all, options.touch)?;
     let wanted = Transport::select(&options.transports)?;
-    setup::ensure(&[For::Building, For::Running], options.offline)?;
-    let mut build = workspace.cargo();
-    build.args(["build", "--release", "-p", "gst-plugin-nvdsucx", "-p", "nvdsucx-bench"]);
-    if options.offline {
-        build.env("CARGO_NET_OFFLINE", "true");
-    }
-    shell::run(&mut build)?;
+    let packages = ["gst-plugin-nvdsucx", "nvdsucx-bench"];
+    workspace.prepare(&[For::Building, For::Running], &packages, options.offline)?;
 
     let sides = Sides {
-        program: workspace.target.join("release/bench-side"),
+        program: workspace.program("bench-side"),
         environment: environment(workspace)?,
         seconds: options.seconds,
     };
@@ -90,7 +85,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<Ou
 
     let samples = || results.iter().flat_map(|results| &results.runs).flat_map(|runs| &runs.samples);
     let ucx = samples().map(|sample| sample.ucx.as_str()).find(|ucx| !ucx.is_empty());
-    let machine = Machine::look(&inventory, ucx);
+    let machine = Machine::look(&inventory, ucx, workspace.is_bundle());
     let report = Report { machine, reps: options.reps, seconds: options.seconds, results, skipped };
     println!("{}", report::markdown(&report));
     save(options.html.as_deref(), || report::html(&report))?;
@@ -105,15 +100,14 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<Ou
 
 /// GStreamer finds our plugin, and what the user's own `GST_PLUGIN_PATH` has.
 fn environment(workspace: &Workspace) -> anyhow::Result<Vec<(&'static str, OsString)>> {
-    const PLUGINS: &str = "GST_PLUGIN_PATH";
-    let of_user = std::env::var_os(PLUGINS).unwrap_or_default();
+    let of_user = std::env::var_os(PLUGIN_PATH).unwrap_or_default();
     let settings = workspace.gstreamer_environment("release")?.into_iter().map(|(name, value)| {
-        if name != PLUGINS {
+        if name != PLUGIN_PATH {
             return Ok((name, value.into_os_string()));
         }
         let paths = std::iter::once(value).chain(std::env::split_paths(&of_user));
         let paths = paths.filter(|path| !path.as_os_str().is_empty());
-        Ok((name, std::env::join_paths(paths).context(PLUGINS)?))
+        Ok((name, std::env::join_paths(paths).context(PLUGIN_PATH)?))
     });
     settings.collect()
 }

@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 
 use super::modules::in_order_of_need;
 use crate::setup;
-use crate::shell::{Workspace, output_of, run};
+use crate::shell::{Workspace, entries, output_of, run};
 
 /// Depends on the kernel proper.
 const KERNEL: &str = "linux-image-amd64";
@@ -160,11 +160,6 @@ fn newest_kernel() -> anyhow::Result<String> {
     let names = depends.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
     let mut kernels = names.filter(|name| name.starts_with("linux-image-"));
     kernels.next().map(str::to_owned).with_context(|| format!("apt knows no {KERNEL}"))
-}
-
-fn entries(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
-    Ok(entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?)
 }
 
 fn remove(folder: &Path) -> anyhow::Result<()> {
