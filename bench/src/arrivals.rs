@@ -7,9 +7,10 @@ use anyhow::{Context as _, ensure};
 use gst::prelude::*;
 
 use crate::control::Control;
+use crate::gpu;
 use crate::histogram::Histogram;
 use crate::memory::Memory;
-use crate::source::Load;
+use crate::source::{Load, NOMINAL_FPS};
 use crate::stamp::{self, Stamp};
 use crate::touch;
 
@@ -21,6 +22,10 @@ struct Counts {
     touch: bool,
     /// Regions of interest that must be there.
     objects: u32,
+    /// The GPU in whose memory frames must be.
+    gpu: Option<u32>,
+    bytes: u64,
+    paced: bool,
     frames: u64,
     /// Of the measured frames.
     latencies: Histogram,
@@ -45,6 +50,9 @@ impl Arrivals {
         let counts = Arc::new(Mutex::new(Counts {
             touch: load.touch,
             objects: load.objects,
+            gpu: load.gpu,
+            bytes: load.bytes.into(),
+            paced: load.fps.is_some(),
             frames: 0,
             latencies: Histogram::new(),
             first: Duration::ZERO,
@@ -105,6 +113,28 @@ impl Arrivals {
 }
 
 impl Counts {
+    fn stamp(&self, buffer: &gst::BufferRef) -> anyhow::Result<Stamp> {
+        // Not mapped: that would merge a buffer of several memories.
+        let mut head = [0; stamp::LENGTH];
+        let stamp = buffer.copy_to_slice(0, &mut head).ok().and_then(|()| Stamp::read(&head));
+        let stamp = stamp.filter(|stamp| stamp.bytes == buffer.size() as u64);
+        stamp.with_context(|| {
+            format!("frame {} is damaged: {} bytes, which begin with {head:02x?}", self.frames, buffer.size())
+        })
+    }
+
+    /// The number is the frame's own where it has one, otherwise that of its timestamp.
+    fn stamp_on_gpu(&self, buffer: &gst::BufferRef, device: u32, control: &Control) -> anyhow::Result<Stamp> {
+        let damaged = || format!("frame {} is damaged", self.frames);
+        gpu::check(buffer, device, self.bytes).with_context(damaged)?;
+        let sequence = if gpu::is_stamped(self.frames, self.paced) {
+            gpu::read(buffer).with_context(damaged)?.sequence
+        } else {
+            number_at(buffer.pts()).with_context(damaged)?
+        };
+        Ok(control.noted(sequence, self.bytes))
+    }
+
     fn add(&mut self, buffer: &gst::BufferRef, control: &Control) {
         if self.fault.is_none()
             && let Err(error) = self.take(buffer, control)
@@ -115,13 +145,10 @@ impl Counts {
 
     fn take(&mut self, buffer: &gst::BufferRef, control: &Control) -> anyhow::Result<()> {
         let now = stamp::now();
-        // Not mapped: that would merge a buffer of several memories.
-        let mut head = [0; stamp::LENGTH];
-        let stamp = buffer.copy_to_slice(0, &mut head).ok().and_then(|()| Stamp::read(&head));
-        let stamp = stamp.filter(|stamp| stamp.bytes == buffer.size() as u64);
-        let stamp = stamp.with_context(|| {
-            format!("frame {} is damaged: {} bytes, which begin with {head:02x?}", self.frames, buffer.size())
-        })?;
+        let stamp = match self.gpu {
+            Some(device) => self.stamp_on_gpu(buffer, device, control)?,
+            None => self.stamp(buffer)?,
+        };
         ensure!(stamp.sequence == self.frames, "frame {} came where {} was due", stamp.sequence, self.frames);
         if self.touch {
             touch::read(buffer, stamp.sequence)
@@ -149,5 +176,26 @@ impl Counts {
         }
         control.set_received(self.frames);
         Ok(())
+    }
+}
+
+/// The number of the frame that a source which is not paced gives this timestamp.
+fn number_at(pts: Option<gst::ClockTime>) -> anyhow::Result<u64> {
+    let pts = pts.context("it has no timestamp")?;
+    let frames = u128::from(pts.nseconds()) * u128::from(NOMINAL_FPS) + 500_000_000;
+    Ok(u64::try_from(frames / 1_000_000_000)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timestamp_tells_the_number() {
+        for number in [0, 1, 2, 59, 60, 1_000_003] {
+            let pts = gst::ClockTime::from_nseconds(number * 1_000_000_000 / u64::from(NOMINAL_FPS));
+            assert_eq!(number_at(Some(pts)).unwrap(), number);
+        }
+        assert!(number_at(None).is_err());
     }
 }

@@ -1,13 +1,15 @@
 //! What the two processes share outside the transport: flow control, and when the run begins and ends.
 
 use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use memmap2::{MmapOptions, MmapRaw};
 use rustix::thread::futex;
 use rustix::time::Timespec;
+
+use crate::stamp::Stamp;
 
 /// For a wait that is also ended by something that wakes no futex.
 const LOOK_AGAIN_AFTER: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
@@ -25,7 +27,14 @@ struct Page {
     looked: Word,
     /// The receiver has the last frame, and has looked too.
     finished: Word,
+    /// What is said of the last frames, where they do not carry it themselves.
+    notes: [AtomicU64; NOTES],
 }
+
+/// No fewer than the frames that are ever in flight.
+const NOTES: usize = 256;
+/// A note is the time in nanoseconds, and these two flags below.
+const NOTE_FLAGS: u32 = 2;
 
 /// Alone in its cache lines, two of which processors fetch together: what one side writes slows no other word down.
 #[repr(C, align(128))]
@@ -91,6 +100,20 @@ impl Control {
         wanted.store(0, Ordering::SeqCst);
     }
 
+    /// Says of a frame what its stamp says.
+    pub(crate) fn note(&self, stamp: &Stamp) {
+        let made = u64::try_from(stamp.made.as_nanos()).unwrap_or(u64::MAX) << NOTE_FLAGS;
+        let note = made | u64::from(stamp.measured) << 1 | u64::from(stamp.last);
+        self.page().notes[place(stamp.sequence)].store(note, Ordering::Release);
+    }
+
+    /// What was said of the frame of this number.
+    pub(crate) fn noted(&self, sequence: u64, bytes: u64) -> Stamp {
+        let note = self.page().notes[place(sequence)].load(Ordering::Acquire);
+        let made = Duration::from_nanos(note >> NOTE_FLAGS);
+        Stamp { sequence, made, bytes, measured: note & 2 != 0, last: note & 1 != 0 }
+    }
+
     pub(crate) fn set_looked(&self) {
         self.page().looked.set();
     }
@@ -128,6 +151,33 @@ fn low(frames: u64) -> u32 {
     frames as u32
 }
 
+fn place(sequence: u64) -> usize {
+    sequence as usize % NOTES
+}
+
 fn reached(received: u32, wanted: u32) -> bool {
     received.wrapping_sub(wanted) < u32::MAX / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_says_what_the_stamp_says() {
+        let file = rustix::fs::memfd_create("page", rustix::fs::MemfdFlags::empty()).unwrap();
+        rustix::fs::ftruncate(&file, 4096).unwrap();
+        let control = Control::map(&file).unwrap();
+        let stamp = |sequence, measured, last| Stamp {
+            sequence,
+            made: Duration::from_nanos(1_234_567_890_123),
+            bytes: 100,
+            measured,
+            last,
+        };
+        for stamp in [stamp(0, true, false), stamp(300, false, true)] {
+            control.note(&stamp);
+            assert_eq!(control.noted(stamp.sequence, 100), stamp);
+        }
+    }
 }

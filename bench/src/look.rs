@@ -2,12 +2,13 @@
 
 use gst::prelude::*;
 
-use crate::say;
+use crate::{gpu, say};
 
 /// Tells GStreamer's release, and of each `ELEMENT` or `ELEMENT:PROPERTY` whether it is there.
 pub(crate) fn run(names: &[String]) -> anyhow::Result<()> {
     let (major, minor, micro, _) = gst::version();
     say(format_args!("gstreamer version={major}.{minor}.{micro}"))?;
+    say(gpu::look())?;
     for name in names {
         match plugin_version(name) {
             Some(version) => say(format_args!("present name={name} version={version}"))?,

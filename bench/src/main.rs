@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! bench-side send    --caps CAPS --bytes N --window N --seconds S --warm-up S [OPTIONS] PIPELINE
-//! bench-side receive [--touch] [--objects N] [--slave] PIPELINE
+//! bench-side receive [--touch] [--objects N] [--gpu N --bytes N [--fps N]] [--slave] PIPELINE
 //! bench-side alone   (as send, without a PIPELINE)
 //! bench-side look    ELEMENT[:PROPERTY]...
 //! ```
@@ -10,6 +10,7 @@
 //! `send` runs `stamped source ! PIPELINE`, `receive` `PIPELINE ! fakesink`; the element that connects has
 //! `name=transport`. `alone` runs `stamped source ! fakesink`. Options: `--fps N` paces the source, `--objects N` puts so
 //! many regions of interest on each frame, `--touch` makes the sender write and the receiver read every byte, `--own-memory` makes the source use memory of its own, whatever the sink proposes,
+//! `--gpu N` has frames in that GPU's memory (gpu.rs says how they are checked; the caps have to say so, too),
 //! `--slave` leaves the states of the receiver's pipeline to the sender (`ipcpipelinesink`).
 //!
 //! Standard input is a file of at least one page that both sides map: at most `--window` frames are in flight, counted there
@@ -27,10 +28,11 @@
 //! interval only, which begins after the warm-up; memory is looked at when it ends, while both sides still have all of it. A
 //! frame that is lost, damaged or out of order ends the run with an error.
 //!
-//! `look` tells GStreamer's release, and which elements there are.
+//! `look` tells GStreamer's release, how many GPUs there are, and which elements.
 
 mod arrivals;
 mod control;
+mod gpu;
 mod histogram;
 mod look;
 mod memory;
@@ -101,6 +103,7 @@ fn parse() -> anyhow::Result<Arguments> {
             Long("fps") => load.fps = Some(parser.value()?.parse()?),
             Long("objects") => load.objects = parser.value()?.parse()?,
             Long("touch") => load.touch = true,
+            Long("gpu") => load.gpu = Some(parser.value()?.parse()?),
             Long("own-memory") => load.own_memory = true,
             Long("slave") => slave = true,
             Value(value) => values.push(value.string()?),

@@ -38,8 +38,9 @@ cargo xtask COMMAND [OPTIONS]
             --newest          also with a Debian testing beside this system (as root; 500 MB in target/, made once)
             --rdma            instead: those over RDMA verbs, in a virtual machine with soft-RoCE (Debian on x86-64)
   bench   measure our elements beside every other way to carry buffers between two processes on this host
-            --workload NAMES  of video, 4k, audio, text, live, objects (default: video, video touched, text, live)
-            --all             all workloads; video and 4k touched, too
+            --workload NAMES  of video, 4k, audio, text, live, objects (default: video, video touched, text, live); on a GPU:
+                              cuda, which is cuda 1080p, cuda 4k, cuda 8k, cuda live
+            --all             all workloads but cuda; video and 4k touched, too
             --touch           the source writes and the receiver reads every byte (video only)
             --transport NAMES rows to measure (default: all that are here)
             --reps N          runs of each (default: 3)

@@ -14,12 +14,12 @@ use crate::STUCK_AFTER;
 use crate::control::{self, Control};
 use crate::memory::Memory;
 use crate::stamp::{self, Stamp};
-use crate::touch;
+use crate::{gpu, touch};
 
 /// Buffers beyond the window: those that the elements on the way still hold.
 const SPARE_BUFFERS: u32 = 4;
 /// Timestamps of a source that is not paced count on as if it were.
-const NOMINAL_FPS: u32 = 60;
+pub(crate) const NOMINAL_FPS: u32 = 60;
 
 #[derive(Default)]
 pub(crate) struct StampedSource {
@@ -48,6 +48,8 @@ struct State {
     cpu_before: Duration,
     /// From the first measured frame to the last.
     cpu: Option<Duration>,
+    /// Of frames in a GPU's memory.
+    pool: Option<gst::BufferPool>,
 }
 
 #[glib::object_subclass]
@@ -146,10 +148,7 @@ impl StampedSource {
                 control.set_looked();
                 self.wait_while(|| !control.is_finished()).err().unwrap_or(gst::FlowError::Eos)
             }
-            Err(error) => {
-                gst::element_imp_error!(self, gst::ResourceError::Failed, ("{error:#}"));
-                gst::FlowError::Error
-            }
+            Err(error) => self.failed(&error),
         }
     }
 }
@@ -194,7 +193,10 @@ impl BaseSrcImpl for StampedSource {
 
 impl PushSrcImpl for StampedSource {
     fn create(&self, _: Option<&mut gst::BufferRef>) -> Result<CreateSuccess, gst::FlowError> {
-        let pool = self.obj().buffer_pool().ok_or(gst::FlowError::NotNegotiated)?;
+        let pool = match self.settings()?.load.gpu {
+            Some(device) => self.gpu_pool(device)?,
+            None => self.obj().buffer_pool().ok_or(gst::FlowError::NotNegotiated)?,
+        };
         let mut buffer = pool.acquire_buffer(None)?;
         self.fill(buffer.get_mut().ok_or(gst::FlowError::Error)?)?;
         Ok(CreateSuccess::NewBuffer(buffer))
@@ -202,6 +204,24 @@ impl PushSrcImpl for StampedSource {
 }
 
 impl StampedSource {
+    /// As a decoder's: its own, whatever comes after it.
+    fn gpu_pool(&self, device: u32) -> Result<gst::BufferPool, gst::FlowError> {
+        let Settings { load, caps, .. } = self.settings()?;
+        if let Some(pool) = self.state.lock().unwrap().pool.clone() {
+            return Ok(pool);
+        }
+        // The element is asked for its context meanwhile, so no lock is held.
+        let pool = gpu::pool(self.obj().upcast_ref(), device, caps, load.window + SPARE_BUFFERS);
+        let pool = pool.map_err(|error| self.failed(&error))?;
+        self.state.lock().unwrap().pool = Some(pool.clone());
+        Ok(pool)
+    }
+
+    fn failed(&self, error: &anyhow::Error) -> gst::FlowError {
+        gst::element_imp_error!(self, gst::ResourceError::Failed, ("{error:#}"));
+        gst::FlowError::Error
+    }
+
     /// Makes the next frame, when it may go.
     fn fill(&self, buffer: &mut gst::BufferRef) -> Result<(), gst::FlowError> {
         let settings = self.settings()?;
@@ -222,13 +242,27 @@ impl StampedSource {
         self.wait_for_credit(settings, state)?;
 
         let bytes = load.bytes as usize;
-        if buffer.size() != bytes {
+        if load.gpu.is_none() && buffer.size() != bytes {
             buffer.set_size(bytes);
         }
         for number in 0..load.objects {
             add_object(buffer, number);
         }
-        let frame = {
+        let frame = |made: Duration| Stamp {
+            sequence: next,
+            made,
+            bytes: load.bytes.into(),
+            measured: made >= started + load.warm_up,
+            last: made >= started + load.warm_up + load.measured,
+        };
+        let frame = if load.gpu.is_some() {
+            if gpu::is_stamped(next, load.fps.is_some()) {
+                gpu::write(buffer, &frame(stamp::now())).map_err(|error| self.failed(&error))?;
+            }
+            let frame = frame(stamp::now());
+            control.note(&frame);
+            frame
+        } else {
             let mut bytes = buffer.map_writable().map_err(|_| gst::FlowError::Error)?;
             let head = bytes.first_chunk::<{ stamp::LENGTH }>();
             // The kernel provides a new buffer's pages now, not while somebody sends it.
@@ -236,10 +270,7 @@ impl StampedSource {
             if load.touch || new {
                 touch::write(&mut bytes, next);
             }
-            let made = stamp::now();
-            let measured = made >= started + load.warm_up;
-            let last = made >= started + load.warm_up + load.measured;
-            let frame = Stamp { sequence: next, made, bytes: load.bytes.into(), measured, last };
+            let frame = frame(stamp::now());
             frame.write(bytes.first_chunk_mut().ok_or(gst::FlowError::Error)?);
             frame
         };

@@ -14,6 +14,8 @@ use crate::memory::Memory;
 
 mod imp;
 
+pub(crate) use imp::NOMINAL_FPS;
+
 glib::wrapper! {
     /// Pushes buffers of one size, as fast as the window allows or at a fixed rate.
     pub(crate) struct StampedSource(ObjectSubclass<imp::StampedSource>)
@@ -35,6 +37,8 @@ pub(crate) struct Load {
     pub(crate) measured: Duration,
     /// Every byte is written and read.
     pub(crate) touch: bool,
+    /// The GPU in whose memory frames are.
+    pub(crate) gpu: Option<u32>,
     /// The pool or allocator that the sink proposes is not used.
     pub(crate) own_memory: bool,
 }

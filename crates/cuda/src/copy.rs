@@ -11,13 +11,20 @@ use crate::{Context, Entered, Error};
 /// Copies `region`, which is in a GPU's memory, to the CPU, and waits until it is there. Both have to be of the same length.
 pub fn download(region: &Region, to: &mut [u8]) -> Result<(), Error> {
     check(region.kind(), region.len(), to.len())?;
+    download_head(region, to)
+}
+
+/// Copies the first bytes of `region`, which is in a GPU's memory, to the CPU, and waits until they are there. It has to be no
+/// shorter than `to`.
+pub fn download_head(region: &Region, to: &mut [u8]) -> Result<(), Error> {
+    check(region.kind(), region.len().min(to.len()), to.len())?;
     if to.is_empty() {
         return Ok(());
     }
     let driver = Driver::get()?;
     let from = region.as_ptr() as CuDevicePtr;
     let _entered = Entered::new(driver.context_at(from)?)?;
-    // SAFETY: both are as long; the region is of the GPU's memory, and stays. It is there when this returns.
+    // SAFETY: the region is of the GPU's memory, no shorter, and stays. All is there when this returns.
     unsafe { driver.memcpy_dtoh(to.as_mut_ptr().cast(), from, to.len()) }
 }
 
@@ -27,11 +34,18 @@ pub fn upload(from: &[u8], to: &mut RegionMut) -> Result<(), Error> {
     if from.is_empty() {
         return Ok(());
     }
+    // SAFETY: both are as long; the region is of the GPU's memory, and nobody else's.
+    unsafe { upload_to(from, to.as_mut_ptr()) }
+}
+
+/// # Safety
+///
+/// At `to` are at least as many bytes of the GPU's memory, which are nobody else's.
+pub(crate) unsafe fn upload_to(from: &[u8], to: *mut u8) -> Result<(), Error> {
     let driver = Driver::get()?;
-    let at = to.as_mut_ptr() as CuDevicePtr;
+    let at = to as CuDevicePtr;
     let _entered = Entered::new(driver.context_at(at)?)?;
-    // SAFETY: both are as long; the region is of the GPU's memory, and nobody else's. What the copy may leave to be done when it
-    // returns is in the same stream.
+    // SAFETY: as for this function. What the copy may leave to be done when it returns is in the same stream.
     unsafe {
         driver.memcpy_htod(at, from.as_ptr().cast(), from.len())?;
         driver.stream_synchronize(DEFAULT_STREAM)

@@ -3,11 +3,11 @@
 //! Nothing of CUDA is needed to build this, and nothing is loaded before it is asked for. Where there is no GPU, no driver or
 //! no `libgstcuda`, an [`Error`] says which.
 //!
-//! * [`available`]: can CUDA be used here?
+//! * [`available`], [`devices`]: can CUDA be used here?
 //! * [`Context`]: what allocations and copies belong to. Elements of a pipeline share one ([`Context::for_element`],
 //!   [`handle_set_context`], [`handle_context_query`]);
 //! * [`is_cuda`], [`export`], [`Writing`], [`Context::wrap`], [`Context::pool`]: memories of GStreamer;
-//! * [`download`], [`upload`], [`Context::copy_planes`]: copies, all awaited;
+//! * [`download`], [`download_head`], [`upload`], [`Writing::upload_head`], [`Context::copy_planes`]: copies, all awaited;
 //! * [`allocation_of`], [`handle_of`], [`Opened`]: allocations that another process of this host opens.
 //!
 //! # Who owns what
@@ -33,7 +33,7 @@ mod memory;
 use std::sync::OnceLock;
 
 pub use context::{Context, Entered};
-pub use copy::{Place, PlaneCopy, download, upload};
+pub use copy::{Place, PlaneCopy, download, download_head, upload};
 pub use element::{CONTEXT_TYPE, handle_context_query, handle_set_context};
 pub use error::Error;
 pub use ipc::{Allocation, HANDLE_LEN, Opened, allocation_of, handle_of};
@@ -53,4 +53,9 @@ pub fn available() -> Result<(), Error> {
         _ => gstcuda::GstCuda::get().map(drop),
     };
     AVAILABLE.get_or_init(look).clone()
+}
+
+/// How many GPUs there are.
+pub fn devices() -> Result<u32, Error> {
+    driver::Driver::get()?.device_count()
 }

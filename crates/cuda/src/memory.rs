@@ -12,6 +12,7 @@ use gst::prelude::*;
 use gst_video::{VideoFormat, VideoInfo};
 use ucp::{MemoryKind, Region};
 
+use crate::copy::upload_to;
 use crate::gstcuda::{CudaMemory, GstCuda, MAP_CUDA, MEMORY_TYPE};
 use crate::{Context, Error};
 
@@ -117,6 +118,18 @@ impl<'a> Writing<'a> {
     /// Whether it has no bytes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Writes its first bytes, and waits until they are there. It has to be no shorter than `from`.
+    pub fn upload_head(&mut self, from: &[u8]) -> Result<(), Error> {
+        if self.len() < from.len() {
+            return Err(Error::Length { from: from.len(), to: self.len() });
+        }
+        if from.is_empty() {
+            return Ok(());
+        }
+        // SAFETY: it is no shorter, of the GPU's memory, and mapped for writing: nobody else's.
+        unsafe { upload_to(from, self.as_mut_ptr()) }
     }
 }
 

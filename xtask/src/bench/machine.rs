@@ -4,7 +4,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::plan::{Kind, TRANSPORTS, Transport};
+use super::plan::{Kind, Transport};
+use super::rows::TRANSPORTS;
 use crate::shell::output_of;
 use crate::side::Line;
 
@@ -15,6 +16,7 @@ pub(super) struct Inventory(pub(super) Vec<Line>);
 pub(super) struct Machine {
     pub(super) cpu: String,
     pub(super) cores: usize,
+    pub(super) gpu: String,
     pub(super) kernel: String,
     pub(super) distribution: String,
     pub(super) gstreamer: String,
@@ -40,6 +42,9 @@ impl Inventory {
         let absent =
             |name: &&&str| self.0.iter().any(|line| line.word == "absent" && line.text("name") == Some(name));
         let from = transport.origin;
+        if let Some(reason) = transport.gpus.and_then(|gpus| self.lacks_gpus(gpus)) {
+            return Some(reason);
+        }
         if let Some(name) = transport.needs.iter().find(absent) {
             let gstreamer = self.gstreamer();
             return Some(match name.split_once(':') {
@@ -49,9 +54,31 @@ impl Inventory {
                 }
             });
         }
-        let perftest = matches!(transport.kind, Kind::Perftest);
+        let perftest = matches!(transport.kind, Kind::Perftest { .. });
         (perftest && output_of(Command::new("ucx_perftest").arg("-h")).is_none())
             .then(|| format!("there is no ucx_perftest; it is in {from}"))
+    }
+
+    fn lacks_gpus(&self, gpus: [u32; 2]) -> Option<String> {
+        let line = self.0.iter().find(|line| line.word == "gpus");
+        let count = line.and_then(|line| line.count("count")).unwrap_or(0);
+        let needed = u64::from(gpus[0].max(gpus[1])) + 1;
+        (count < needed).then(|| match line.and_then(|line| line.text("reason")) {
+            Some(reason) => format!("no GPU here: {}", reason.replace('_', " ")),
+            None => format!("{needed} GPUs are needed, {count} here"),
+        })
+    }
+
+    /// What the first GPU is, and its driver.
+    fn gpu(&self) -> String {
+        let line = self.0.iter().find(|line| line.word == "gpus" && line.count("count") > Some(0));
+        let Some(line) = line else { return "none".to_owned() };
+        let driver = output_of(
+            Command::new("nvidia-smi").args(["--query-gpu=driver_version", "--format=csv,noheader"]),
+        );
+        let driver = driver.as_deref().and_then(|told| told.lines().next()).unwrap_or("?").to_owned();
+        let (count, name) = (line.text("count").unwrap_or("?"), line.text("name").unwrap_or("?"));
+        format!("{count} × {}, driver {driver}", name.replace('_', " "))
     }
 
     fn gstreamer(&self) -> String {
@@ -81,6 +108,7 @@ impl Machine {
             // Not every architecture tells.
             cpu: cpu.map_or(std::env::consts::ARCH, |(_, cpu)| cpu.trim()).to_owned(),
             cores: std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
+            gpu: inventory.gpu(),
             kernel: line("uname", &["-sr"]),
             distribution: distribution.map_or("?", |name| name.trim_matches('"')).to_owned(),
             gstreamer: inventory.gstreamer(),
@@ -92,10 +120,11 @@ impl Machine {
     }
 
     /// What it is, and its value.
-    pub(super) fn fields(&self) -> [(&'static str, String); 9] {
+    pub(super) fn fields(&self) -> [(&'static str, String); 10] {
         [
             ("CPU", self.cpu.clone()),
             ("cores", self.cores.to_string()),
+            ("GPU", self.gpu.clone()),
             ("kernel", self.kernel.clone()),
             ("distribution", self.distribution.clone()),
             ("GStreamer", self.gstreamer.clone()),
@@ -110,6 +139,7 @@ impl Machine {
         json!({
             "cpu": self.cpu,
             "cores": self.cores,
+            "gpu": self.gpu,
             "kernel": self.kernel,
             "distribution": self.distribution,
             "gstreamer": self.gstreamer,
@@ -155,6 +185,19 @@ mod tests {
             "{unixfd}"
         );
         assert_eq!(lacks("shm 1 copy"), None);
+    }
+
+    #[test]
+    fn a_gpu_that_is_not_there_is_named() {
+        let lacks = |line: &str, name: &str| {
+            let inventory = Inventory(vec![Line::parse(line)]);
+            inventory.lacks(Transport::select(&[name.to_owned()]).unwrap()[0])
+        };
+        let none = lacks("gpus count=0 reason=there_is_no_driver", "nvdsucx cuda").unwrap();
+        assert_eq!(none, "no GPU here: there is no driver");
+        let one = lacks("gpus count=1 name=H100", "nvdsucx cuda 0 to 1").unwrap();
+        assert_eq!(one, "2 GPUs are needed, 1 here");
+        assert_eq!(lacks("gpus count=2 name=H100", "nvdsucx cuda 0 to 1"), None);
     }
 
     #[test]

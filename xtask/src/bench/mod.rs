@@ -6,6 +6,7 @@ mod pipelines;
 mod plan;
 mod process;
 mod report;
+mod rows;
 mod sample;
 
 use std::ffi::OsString;
@@ -71,6 +72,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<Ou
     };
     let inventory = Inventory(sides.look(&Inventory::names())?);
     let (mut transports, mut skipped) = (Vec::new(), Vec::new());
+    // What none of the workloads is for is no news.
+    let wanted = wanted.into_iter().filter(|transport| cases.iter().any(|case| transport.carries(*case)));
     for transport in wanted {
         match inventory.lacks(transport) {
             None => transports.push(transport),
@@ -134,7 +137,9 @@ fn measure(sides: &Sides, case: Case, transports: &[&'static Transport], reps: u
             let measured = match &transport.kind {
                 Kind::Alone => sides.measure_alone(case, rep),
                 Kind::Pipelines(pipelines) => sides.measure(case, transport, pipelines, rep),
-                Kind::Perftest => perftest::measure(case.workload, transport, rep, sides.seconds),
+                Kind::Perftest { handles_errors } => {
+                    perftest::measure(case.workload, transport, *handles_errors, rep, sides.seconds)
+                }
             };
             let progress = format!("{} {}/{reps} {:<16}", case.name(), rep + 1, transport.name);
             match measured {

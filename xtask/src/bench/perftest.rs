@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 
 use super::pipelines::WARM_UP;
-use super::plan::{Transport, Workload};
+use super::plan::{Role, Transport, Workload};
 use super::process::{Ended, Process, Watch};
 use super::sample::{Sample, Side};
 
@@ -29,13 +29,15 @@ struct Run {
 pub(super) fn measure(
     workload: &Workload,
     transport: &Transport,
+    handles_errors: bool,
     rep: usize,
     seconds: u32,
 ) -> anyhow::Result<Sample> {
     let trial = (TRIAL_BYTES / u64::from(workload.bytes)).min(TRIAL_MESSAGES);
-    let trial = run(workload, transport, trial, trial / 10, seconds)?;
+    let run = |messages, warm_up| run(workload, transport, handles_errors, messages, warm_up, seconds);
+    let trial = run(trial, trial / 10)?;
     let (warm_up, messages) = (whole(trial.rate * WARM_UP), whole(trial.rate * f64::from(seconds)));
-    let run = run(workload, transport, messages, warm_up, seconds)?;
+    let run = run(messages, warm_up)?;
     // It shows no CPU times, so this is of its whole life, warm-up and start included.
     #[expect(clippy::cast_precision_loss, reason = "far fewer than 2⁵² messages")]
     let side = |ended: &Ended| {
@@ -60,26 +62,34 @@ pub(super) fn measure(
 fn run(
     workload: &Workload,
     transport: &Transport,
+    handles_errors: bool,
     messages: u64,
     warm_up: u64,
     seconds: u32,
 ) -> anyhow::Result<Run> {
     // It cannot be asked which port it got. Nobody else gets this one in the moment until it listens.
     let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-    let command = || {
+    let command = |role: Role| {
         let mut command = Command::new("ucx_perftest");
         command.args(["-p", &port.to_string()]).stdin(Stdio::null());
         // Its log tells the transports.
         command.env("UCX_LOG_LEVEL", "info");
         transport.choose_ucx_transports(&mut command);
+        if let Some(gpus) = transport.gpus {
+            command.args(["-m", "cuda"]);
+            // It takes the first that it sees.
+            command.env("CUDA_VISIBLE_DEVICES", visible_gpu(gpus, role));
+        }
         command
     };
     let watch = Watch::start()?;
-    let mut server = Process::start("ucx_perftest server", &mut command())?;
+    let mut server = Process::start("ucx_perftest server", &mut command(Role::Receive))?;
     server.wait_until_listening(port, Instant::now() + STARTS_WITHIN)?;
-    let mut client = command();
-    // With error handling, as our endpoints have it: without, UCX chooses other transports. Only the final line.
-    client.args(["127.0.0.1", "-t", "ucp_am_bw", "-e", "-f", "-s", &workload.bytes.to_string()]);
+    let mut client = command(Role::Send);
+    // Only the final line.
+    client.args(["127.0.0.1", "-t", "ucp_am_bw", "-f", "-s", &workload.bytes.to_string()]);
+    // With error handling, as our endpoints have it: without, UCX chooses other transports.
+    client.args(handles_errors.then_some("-e"));
     client.args(["-n", &messages.to_string(), "-w", &warm_up.to_string()]);
     let client = Process::start("ucx_perftest client", &mut client)?;
     let deadline = Instant::now() + Duration::from_secs_f64(WARM_UP + f64::from(seconds)) + ENDS_WITHIN;
@@ -91,6 +101,16 @@ fn run(
         })?;
     ensure!(rate.is_finite() && rate > 0.0, "ucx_perftest measured nothing: {rate} messages/s");
     Ok(Run { client, server, rate, noise })
+}
+
+/// All GPUs, with the one of that side first: each side has to see the other's, to reach it.
+fn visible_gpu(gpus: [u32; 2], role: Role) -> String {
+    let [sender, receiver] = gpus;
+    match role {
+        _ if sender == receiver => sender.to_string(),
+        Role::Send => format!("{sender},{receiver}"),
+        Role::Receive => format!("{receiver},{sender}"),
+    }
 }
 
 /// Messages a second, from the overall microseconds a message: its own rates are rounded.

@@ -49,14 +49,16 @@ impl Sides {
         let place = Place::new()?;
         let (at_sender, at_receiver) = UnixStream::pair()?;
         let workload = case.workload;
+        let gpu_of = |role| transport.gpus.unwrap_or_default()[role as usize];
 
         let sender = |port: &str| {
             let mut command = self.command(Some(transport), "send", &page)?;
-            self.describe(&mut command, case);
+            self.describe(&mut command, case, gpu_of(Role::Send));
             if pipelines.memory == Memory::Own {
                 command.arg("--own-memory");
             }
-            command.arg(place.fill(pipelines.send, workload, port, &at_sender));
+            let gpu = gpu_of(Role::Send);
+            command.arg(place.fill(pipelines.send, workload, port, gpu, &at_sender));
             start("sender", &mut command, &at_sender)
         };
         let receiver = |port: &str| {
@@ -64,13 +66,18 @@ impl Sides {
             if case.touch {
                 command.arg("--touch");
             }
+            let gpu = gpu_of(Role::Receive);
+            if workload.cuda {
+                command.args(["--gpu", &gpu.to_string(), "--bytes", &workload.bytes.to_string()]);
+                command.args(workload.fps.iter().flat_map(|fps| ["--fps".to_owned(), fps.to_string()]));
+            }
             if workload.objects > 0 {
                 command.args(["--objects", &workload.objects.to_string()]);
             }
             if pipelines.slave {
                 command.arg("--slave");
             }
-            command.arg(place.fill(pipelines.receive, workload, port, &at_receiver));
+            command.arg(place.fill(pipelines.receive, workload, port, gpu, &at_receiver));
             start("receiver", &mut command, &at_receiver)
         };
         let (sender, receiver) = match pipelines.first {
@@ -96,7 +103,7 @@ impl Sides {
     pub(super) fn measure_alone(&self, case: Case, rep: usize) -> anyhow::Result<Sample> {
         let watch = Watch::start()?;
         let mut command = self.command(None, "alone", &control_page()?)?;
-        self.describe(&mut command, case);
+        self.describe(&mut command, case, 0);
         let [ended] = Process::finish([Process::start("ceiling", &mut command)?], self.deadline())?;
         let noise = watch.noise(ended.cpu)?;
         Ok(Sample { receiver: None, ..sample(rep, &ended, &ended, noise)? })
@@ -122,7 +129,7 @@ impl Sides {
     }
 
     /// What the source sends.
-    fn describe(&self, command: &mut Command, case: Case) {
+    fn describe(&self, command: &mut Command, case: Case, gpu: u32) {
         let workload = case.workload;
         command.args(["--caps", workload.caps]);
         command.args(["--bytes", &workload.bytes.to_string(), "--window", &workload.window.to_string()]);
@@ -135,6 +142,9 @@ impl Sides {
         }
         if case.touch {
             command.arg("--touch");
+        }
+        if workload.cuda {
+            command.args(["--gpu", &gpu.to_string()]);
         }
     }
 
@@ -175,13 +185,14 @@ impl Place {
         Ok(Self { name, folder })
     }
 
-    fn fill(&self, pipeline: &str, workload: &Workload, port: &str, socket: &UnixStream) -> String {
+    fn fill(&self, pipeline: &str, workload: &Workload, port: &str, gpu: u32, socket: &UnixStream) -> String {
         let buffers = u64::from(workload.window) + SPARE_BUFFERS;
         let shared = buffers * (u64::from(workload.bytes) + BUFFER_OVERHEAD);
         pipeline
             .replace("{port}", port)
             .replace("{buf-type}", workload.buf_type)
             .replace("{caps}", workload.caps)
+            .replace("{gpu}", &gpu.to_string())
             .replace("{socket}", &self.folder.join("socket").display().to_string())
             .replace("{shm-bytes}", &shared.to_string())
             .replace("{service}", &self.name)
@@ -305,11 +316,11 @@ mod tests {
     fn a_pipeline_has_no_gaps_left() {
         let place = Place { name: "name".to_owned(), folder: "/nowhere".into() };
         let (socket, _) = UnixStream::pair().unwrap();
-        for transport in super::super::plan::TRANSPORTS {
+        for transport in super::super::rows::TRANSPORTS {
             let super::super::plan::Kind::Pipelines(pipelines) = &transport.kind else { continue };
-            for workload in super::super::plan::WORKLOADS {
+            for workload in super::super::rows::WORKLOADS {
                 for pipeline in [pipelines.send, pipelines.receive] {
-                    let filled = place.fill(pipeline, workload, "7174", &socket);
+                    let filled = place.fill(pipeline, workload, "7174", 0, &socket);
                     assert!(!filled.contains(['{', '}']), "{filled}");
                 }
             }

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use super::rows::{CUDA, DEFAULT, TRANSPORTS, WORKLOADS};
+
 /// What is sent.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Workload {
@@ -17,6 +19,8 @@ pub(crate) struct Workload {
     pub(super) caps: &'static str,
     pub(super) buf_type: &'static str,
     pub(super) raw_video: bool,
+    /// In a GPU's memory.
+    pub(super) cuda: bool,
 }
 
 /// A workload, as it is measured.
@@ -41,6 +45,8 @@ pub(crate) struct Transport {
     /// Where to get what it needs.
     pub(super) origin: &'static str,
     pub(super) carries: Carries,
+    /// The GPUs of sender and receiver, for frames in their memory.
+    pub(super) gpus: Option<[u32; 2]>,
 }
 
 /// What a transport can carry.
@@ -66,12 +72,14 @@ pub(super) enum Kind {
     /// Source and sink in one process, with nothing between them.
     Alone,
     Pipelines(Pipelines),
-    /// `ucx_perftest`, which measures rates only.
-    Perftest,
+    /// `ucx_perftest`, which measures rates only; with UCX's error handling, or without.
+    Perftest {
+        handles_errors: bool,
+    },
 }
 
 /// Two pipelines. The element that connects has `name=transport`. What stands in braces is replaced: `{port}`, `{buf-type}`,
-/// `{caps}`, `{socket}` (a path), `{shm-bytes}`, `{service}` (a name), `{fd}` (of a socket pair).
+/// `{caps}`, `{gpu}` (its number), `{socket}` (a path), `{shm-bytes}`, `{service}` (a name), `{fd}` (of a socket pair).
 #[derive(Clone, Copy)]
 pub(super) struct Pipelines {
     pub(super) send: &'static str,
@@ -99,214 +107,6 @@ pub(super) enum Memory {
     Own,
 }
 
-const NV12_1080P: &str = "video/x-raw,format=NV12,width=1920,height=1080,framerate=60/1,pixel-aspect-ratio=1/1,\
-                          interlace-mode=progressive";
-const NV12_4K: &str = "video/x-raw,format=NV12,width=3840,height=2160,framerate=60/1,pixel-aspect-ratio=1/1,\
-                       interlace-mode=progressive";
-
-const VIDEO: Workload = Workload {
-    name: "video",
-    about: "1080p NV12, as fast as it goes",
-    bytes: 1920 * 1080 * 3 / 2,
-    window: 8,
-    fps: None,
-    objects: 0,
-    caps: NV12_1080P,
-    buf_type: "nvdsucx-buf-video",
-    raw_video: true,
-};
-
-/// For small buffers. With fewer in flight the kernel's delayed acknowledgements (40 ms) stall transports that leave Nagle's
-/// algorithm on more often; with more, shmsink and shmsrc stop for ever, each waiting for room in the socket between them.
-const SMALL_WINDOW: u32 = 128;
-
-pub(super) static WORKLOADS: &[Workload] = &[
-    VIDEO,
-    Workload {
-        name: "4k",
-        about: "2160p NV12, as fast as it goes",
-        bytes: 3840 * 2160 * 3 / 2,
-        caps: NV12_4K,
-        ..VIDEO
-    },
-    Workload {
-        name: "audio",
-        about: "20 ms of 48 kHz stereo S16LE, as fast as it goes",
-        bytes: 3840,
-        window: SMALL_WINDOW,
-        fps: None,
-        objects: 0,
-        caps: "audio/x-raw,format=S16LE,rate=48000,channels=2,layout=interleaved,channel-mask=(bitmask)0x3",
-        buf_type: "nvdsucx-buf-raw-audio",
-        raw_video: false,
-    },
-    Workload {
-        name: "text",
-        about: "text, as fast as it goes",
-        bytes: 64,
-        window: SMALL_WINDOW,
-        fps: None,
-        objects: 0,
-        caps: "text/x-raw,format=utf8",
-        buf_type: "nvdsucx-buf-text",
-        raw_video: false,
-    },
-    Workload { name: "live", about: "1080p NV12 at 60 frames/s", fps: Some(60), ..VIDEO },
-    Workload {
-        name: "objects",
-        about: "1080p NV12 at 60 frames/s, each with 500 regions of interest with a label and a confidence",
-        fps: Some(60),
-        objects: 500,
-        ..VIDEO
-    },
-];
-
-/// Measured unless something else is asked for: workload, and whether its bytes are touched.
-const DEFAULT: &[(&str, bool)] = &[("video", false), ("video", true), ("text", false), ("live", false)];
-
-const SERVER_TO_CLIENT: Pipelines = Pipelines {
-    send: "nvdsucxserversink name=transport addr=127.0.0.1 port=0 buf-type={buf-type} sync=false",
-    receive: "nvdsucxclientsrc name=transport addr=127.0.0.1 port={port} buf-type={buf-type}",
-    first: Role::Send,
-    memory: Memory::Proposed,
-    slave: false,
-};
-const SHM: Pipelines = Pipelines {
-    send: "shmsink name=transport socket-path={socket} shm-size={shm-bytes} wait-for-connection=true sync=false",
-    receive: "shmsrc name=transport socket-path={socket} is-live=true ! capsfilter caps=\"{caps}\"",
-    ..SERVER_TO_CLIENT
-};
-const UNIXFD: Pipelines = Pipelines {
-    send: "unixfdsink name=transport socket-path={socket} wait-for-connection=true sync=false",
-    receive: "unixfdsrc name=transport socket-path={socket}",
-    ..SERVER_TO_CLIENT
-};
-
-const OURS: Transport = Transport {
-    name: "nvdsucx",
-    group: Group::Ours,
-    kind: Kind::Pipelines(SERVER_TO_CLIENT),
-    tls: None,
-    ucx_alone: Some("ucp_am_bw"),
-    needs: &["nvdsucxserversink", "nvdsucxclientsrc"],
-    origin: "this project",
-    carries: Carries::Everything,
-};
-const PEER: Transport = Transport { group: Group::Peer, ucx_alone: None, ..OURS };
-const PEER_SHM: Transport =
-    Transport { needs: &["shmsink", "shmsrc"], origin: "GStreamer's plugins-bad", ..PEER };
-const PEER_UNIXFD: Transport = Transport {
-    needs: &["unixfdsink:wait-for-connection", "unixfdsrc"],
-    origin: "newer plugins-bad of GStreamer (the elements 1.24, the property later)",
-    ..PEER
-};
-const PERFTEST: Transport = Transport {
-    name: "ucp_am_bw",
-    group: Group::Roof,
-    kind: Kind::Perftest,
-    needs: &[],
-    origin: "UCX's package (ucx-utils)",
-    ..PEER
-};
-
-pub(super) static TRANSPORTS: &[Transport] = &[
-    Transport { name: "ceiling", group: Group::Ceiling, kind: Kind::Alone, needs: &[], ..PEER },
-    OURS,
-    Transport {
-        name: "nvdsucx 1 copy",
-        kind: Kind::Pipelines(Pipelines { memory: Memory::Own, ..SERVER_TO_CLIENT }),
-        ..OURS
-    },
-    Transport {
-        name: "nvdsucx reversed",
-        kind: Kind::Pipelines(Pipelines {
-            send: "nvdsucxclientsink name=transport addr=127.0.0.1 port={port} buf-type={buf-type} sync=false",
-            receive: "nvdsucxserversrc name=transport addr=127.0.0.1 port=0 buf-type={buf-type}",
-            first: Role::Receive,
-            ..SERVER_TO_CLIENT
-        }),
-        needs: &["nvdsucxclientsink", "nvdsucxserversrc"],
-        ..OURS
-    },
-    Transport {
-        name: "nvdsucx messages",
-        kind: Kind::Pipelines(Pipelines {
-            send: "nvdsucxserversink name=transport addr=127.0.0.1 port=0 buf-type={buf-type} zero-copy=false sync=false",
-            receive: "nvdsucxclientsrc name=transport addr=127.0.0.1 port={port} buf-type={buf-type} zero-copy=false",
-            ..SERVER_TO_CLIENT
-        }),
-        needs: &["nvdsucxserversink:zero-copy", "nvdsucxclientsrc:zero-copy"],
-        ..OURS
-    },
-    Transport { name: "nvdsucx tcp", tls: Some("tcp"), ucx_alone: Some("ucp_am_bw tcp"), ..OURS },
-    Transport { name: "shm zero-copy", kind: Kind::Pipelines(SHM), ..PEER_SHM },
-    Transport {
-        name: "shm 1 copy",
-        kind: Kind::Pipelines(Pipelines { memory: Memory::Own, ..SHM }),
-        ..PEER_SHM
-    },
-    Transport { name: "unixfd zero-copy", kind: Kind::Pipelines(UNIXFD), ..PEER_UNIXFD },
-    Transport {
-        name: "unixfd 1 copy",
-        kind: Kind::Pipelines(Pipelines { memory: Memory::Own, ..UNIXFD }),
-        ..PEER_UNIXFD
-    },
-    Transport {
-        name: "iceoryx2",
-        kind: Kind::Pipelines(Pipelines {
-            send: "iceoryx2sink name=transport service={service} lossless=true wait-for-connection=true sync=false",
-            receive: "iceoryx2src name=transport service={service} safe-overflow=false",
-            ..SERVER_TO_CLIENT
-        }),
-        needs: &["iceoryx2sink", "iceoryx2src"],
-        origin: "gst-plugin-iceoryx2, to be found on GST_PLUGIN_PATH",
-        carries: Carries::RawVideo,
-        ..PEER
-    },
-    Transport {
-        // From system memory to the GPU and back, which is what the other rows' source and sink work with. The memory that it
-        // proposes is laid out in another way.
-        name: "cudaipc",
-        kind: Kind::Pipelines(Pipelines {
-            send: "cudaipcsink name=transport address={socket} sync=false",
-            receive: "cudaipcsrc name=transport address={socket} ! cudadownload ! capsfilter caps=\"{caps}\"",
-            memory: Memory::Own,
-            ..SERVER_TO_CLIENT
-        }),
-        needs: &["cudaipcsink", "cudaipcsrc", "cudadownload"],
-        origin: "GStreamer 1.26's plugins-bad, on a machine with an NVIDIA GPU",
-        carries: Carries::LiveRawVideo,
-        ..PEER
-    },
-    Transport {
-        name: "tcp+gdp",
-        kind: Kind::Pipelines(Pipelines {
-            send: "gdppay ! tcpserversink name=transport host=127.0.0.1 port=0 sync=false",
-            receive: "tcpclientsrc name=transport host=127.0.0.1 port={port} ! gdpdepay",
-            memory: Memory::Own,
-            ..SERVER_TO_CLIENT
-        }),
-        needs: &["gdppay", "tcpserversink", "tcpclientsrc", "gdpdepay"],
-        origin: "GStreamer's plugins-base and plugins-bad",
-        ..PEER
-    },
-    Transport {
-        name: "ipcpipeline",
-        kind: Kind::Pipelines(Pipelines {
-            send: "ipcpipelinesink name=transport fdin={fd} fdout={fd}",
-            receive: "ipcpipelinesrc name=transport fdin={fd} fdout={fd}",
-            first: Role::Receive,
-            memory: Memory::Own,
-            slave: true,
-        }),
-        needs: &["ipcpipelinesink", "ipcpipelinesrc", "ipcslavepipeline"],
-        origin: "GStreamer's plugins-bad",
-        ..PEER
-    },
-    PERFTEST,
-    Transport { name: "ucp_am_bw tcp", tls: Some("tcp"), ..PERFTEST },
-];
-
 impl Case {
     pub(super) fn name(self) -> String {
         if self.touch { format!("{}, touched", self.workload.name) } else { self.workload.name.to_owned() }
@@ -326,14 +126,21 @@ impl Case {
         let untouched = |workload| Self { workload, touch: false };
         let touched = |workload| Self { workload, touch: true };
         let mut cases: Vec<_> = if !names.is_empty() {
-            let workloads = named(WORKLOADS, |workload| workload.name, names, "workload")?;
+            let all_of_cuda =
+                WORKLOADS.iter().filter(|workload| workload.cuda).map(|workload| workload.name.to_owned());
+            let names: Vec<_> = match names.iter().any(|name| name == CUDA) {
+                true => names.iter().filter(|name| *name != CUDA).cloned().chain(all_of_cuda).collect(),
+                false => names.to_vec(),
+            };
+            let workloads = named(WORKLOADS, |workload| workload.name, &names, "workload")?;
             workloads.into_iter().map(untouched).collect()
         } else if all {
             let both = |workload: &'static Workload| {
                 let touched = (workload.raw_video && workload.fps.is_none()).then(|| touched(workload));
                 [Some(untouched(workload)), touched]
             };
-            WORKLOADS.iter().flat_map(both).flatten().collect()
+            let of_cpu = WORKLOADS.iter().filter(|workload| !workload.cuda);
+            of_cpu.flat_map(both).flatten().collect()
         } else {
             let case = |(name, touch): &(&str, bool)| {
                 let workload = WORKLOADS.iter().find(|workload| workload.name == *name)?;
@@ -342,7 +149,7 @@ impl Case {
             DEFAULT.iter().filter_map(case).collect()
         };
         if touch {
-            cases.retain(|case| case.workload.raw_video);
+            cases.retain(|case| case.workload.raw_video && !case.workload.cuda);
             cases.iter_mut().for_each(|case| case.touch = true);
             cases.dedup();
             anyhow::ensure!(!cases.is_empty(), "--touch is for video");
@@ -367,7 +174,9 @@ impl Transport {
             Carries::LiveRawVideo => case.workload.raw_video && case.is_paced(),
         };
         // It has messages of one content, as fast as they go.
-        let perftest = matches!(self.kind, Kind::Perftest);
+        let perftest = matches!(self.kind, Kind::Perftest { .. });
+        let carried =
+            carried && (case.workload.cuda == self.gpus.is_some() || matches!(self.kind, Kind::Alone));
         // Others leave metadata behind, or carry other kinds.
         let carried = carried && (case.workload.objects == 0 || self.group != Group::Peer);
         carried && !(perftest && (case.touch || case.is_paced()))
@@ -377,7 +186,7 @@ impl Transport {
     pub(super) fn memory(&self) -> Option<Memory> {
         match &self.kind {
             Kind::Pipelines(pipelines) => Some(pipelines.memory),
-            Kind::Alone | Kind::Perftest => None,
+            Kind::Alone | Kind::Perftest { .. } => None,
         }
     }
 
@@ -426,9 +235,13 @@ mod tests {
             select(&[], true, false).unwrap(),
             ["video", "video, touched", "4k", "4k, touched", "audio", "text", "live", "objects"]
         );
+        assert_eq!(
+            select(&["cuda", "text"], false, false).unwrap(),
+            ["text", "cuda 1080p", "cuda 4k", "cuda 8k", "cuda live"]
+        );
         assert!(select(&["text"], false, true).is_err());
         let error = select(&["8k"], false, false).unwrap_err().to_string();
-        assert_eq!(error, "there is no workload `8k`, only video, 4k, audio, text, live, objects");
+        assert!(error.starts_with("there is no workload `8k`, only video, 4k, audio,"), "{error}");
     }
 
     #[test]
@@ -453,5 +266,6 @@ mod tests {
         assert_eq!(carried("iceoryx2"), ["video", "video, touched", "live"]);
         assert_eq!(carried("cudaipc"), ["live"]);
         assert_eq!(carried("ucp_am_bw"), ["video", "text"]);
+        assert!(carried("nvdsucx cuda").is_empty());
     }
 }

@@ -189,7 +189,16 @@ impl Bundle {
         let parent = self.folder.parent().context("the folder has no folder around it")?;
         let mut tar = Command::new("tar");
         // By name within each folder: test programs resemble one another, and the window of xz is as wide as some of them.
-        tar.args(["--sort=name", "--owner=0", "--group=0", "--numeric-owner", "-I", "xz -9 -T0", "-c", "-f"]);
+        tar.args([
+            "--sort=name",
+            "--owner=0",
+            "--group=0",
+            "--numeric-owner",
+            "-I",
+            "xz --lzma2=preset=6,dict=64MiB",
+            "-c",
+            "-f",
+        ]);
         shell::run(tar.arg(&packed).arg("-C").arg(parent).arg(self.name()))?;
         Ok(packed)
     }

@@ -39,7 +39,7 @@ fn run(case: Case, transport: &Transport, sample: &Sample) -> Value {
         Kind::Pipelines(Pipelines { send, receive, memory, .. }) => {
             json!({ "send": send, "receive": receive, "memory": format!("{memory:?}").to_lowercase() })
         }
-        Kind::Alone | Kind::Perftest => Value::Null,
+        Kind::Alone | Kind::Perftest { .. } => Value::Null,
     };
     json!({
         "case": case.name(),

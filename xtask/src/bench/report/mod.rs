@@ -92,6 +92,7 @@ mod tests {
         let machine = Machine {
             cpu: "a <fast> one".to_owned(),
             cores: 2,
+            gpu: "none".to_owned(),
             kernel: "Linux 6".to_owned(),
             distribution: "Debian".to_owned(),
             gstreamer: "1.22.0".to_owned(),
