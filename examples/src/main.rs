@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! pipe-side [OPTIONS] PIPELINE
-//!   --observe NAME         the element whose buffers are counted and digested (default: ucx)
+//!   --observe NAME         the element whose buffers are counted and digested (default: ucx, the one that connects)
 //!   --detector COMMAND     `identity name=detect`: shows the pictures to COMMAND, puts the objects it finds on the buffers
 //!                          (detect.py says how it is talked to)
 //!   --list FILE            `identity name=list`: writes a line for each object and sound level on the buffers
@@ -54,6 +54,9 @@ const FINISH_WITHIN: Duration = Duration::from_secs(5);
 /// What shells report for a program that Ctrl-C ended.
 const EXIT_INTERRUPTED: u8 = 130;
 
+/// What the pipelines call the element that connects.
+const CONNECTS: &str = "ucx";
+
 struct Arguments {
     pipeline: String,
     observe: String,
@@ -86,7 +89,7 @@ fn parse_arguments() -> anyhow::Result<Arguments> {
 
     let mut arguments = Arguments {
         pipeline: String::new(),
-        observe: "ucx".to_owned(),
+        observe: CONNECTS.to_owned(),
         detector: None,
         list: None,
         regions_off: false,
@@ -139,6 +142,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         pipeline.by_name(name).with_context(|| format!("the pipeline has no element with name={name}"))
     };
     let observed = named(&arguments.observe)?;
+    let connects = pipeline.by_name(CONNECTS).unwrap_or_else(|| observed.clone());
     if let Some(command) = &arguments.detector {
         detector::attach(&named("detect")?, command)?;
     }
@@ -153,9 +157,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     }
     let sheet = arguments.sheet.as_ref().map(|_| sheet::attach(&observed)).transpose()?;
     let ledger = ledger::attach(&observed)?;
-    let transport = transport::attach(&observed);
+    let transport = transport::attach(&connects);
 
-    let outcome = play(&pipeline, &observed, &ledger, &transport, &stop);
+    let outcome = play(&pipeline, &connects, &ledger, &transport, &stop);
     let stopped = pipeline.set_state(gst::State::Null);
     let outcome = outcome?;
     stopped.context("the pipeline does not stop")?;
@@ -171,7 +175,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 /// Runs until the end of the stream; what goes wrong on the way is in the error.
 fn play(
     pipeline: &gst::Pipeline,
-    observed: &gst::Element,
+    connects: &gst::Element,
     ledger: &Ledger,
     transport: &Transport,
     stop: &AtomicBool,
@@ -179,7 +183,7 @@ fn play(
     let bus = pipeline.bus().context("the pipeline has no bus")?;
     // When it fails the reason is on the bus, and `fail` finds it there.
     let started = pipeline.set_state(gst::State::Playing);
-    let mut port = listening_port(observed);
+    let mut port = listening_port(connects);
     let mut finish_before = None;
     let mut report_at = Instant::now();
     loop {

