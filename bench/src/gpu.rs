@@ -58,14 +58,14 @@ pub(crate) fn check(buffer: &gst::BufferRef, device: u32, bytes: u64) -> anyhow:
     Ok(())
 }
 
-/// For `look`: how many there are, and what the first is called; or why there is none.
+/// For `look`: how many there are, and what the first is called; or why there is none. Blanks in a value are `␣`.
 pub(crate) fn look() -> String {
     match cuda::available().and_then(|()| cuda::devices()) {
         Ok(count) => {
             let name = Context::new(0).and_then(|context| context.name()).unwrap_or_default();
-            format!("gpus count={count} name={}", name.replace(' ', "_"))
+            format!("gpus count={count} name={}", name.replace(' ', "␣"))
         }
-        Err(error) => format!("gpus count=0 reason={}", error.to_string().replace(' ', "_")),
+        Err(error) => format!("gpus count=0 reason={}", error.to_string().replace(' ', "␣")),
     }
 }
 

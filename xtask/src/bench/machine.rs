@@ -64,7 +64,7 @@ impl Inventory {
         let count = line.and_then(|line| line.count("count")).unwrap_or(0);
         let needed = u64::from(gpus[0].max(gpus[1])) + 1;
         (count < needed).then(|| match line.and_then(|line| line.text("reason")) {
-            Some(reason) => format!("no GPU here: {}", reason.replace('_', " ")),
+            Some(reason) => format!("no GPU here: {}", reason.replace('␣', " ")),
             None => format!("{needed} GPUs are needed, {count} here"),
         })
     }
@@ -78,7 +78,7 @@ impl Inventory {
         );
         let driver = driver.as_deref().and_then(|told| told.lines().next()).unwrap_or("?").to_owned();
         let (count, name) = (line.text("count").unwrap_or("?"), line.text("name").unwrap_or("?"));
-        format!("{count} × {}, driver {driver}", name.replace('_', " "))
+        format!("{count} × {}, driver {driver}", name.replace('␣', " "))
     }
 
     fn gstreamer(&self) -> String {
@@ -193,7 +193,7 @@ mod tests {
             let inventory = Inventory(vec![Line::parse(line)]);
             inventory.lacks(Transport::select(&[name.to_owned()]).unwrap()[0])
         };
-        let none = lacks("gpus count=0 reason=there_is_no_driver", "nvdsucx cuda").unwrap();
+        let none = lacks("gpus count=0 reason=there␣is␣no␣driver", "nvdsucx cuda").unwrap();
         assert_eq!(none, "no GPU here: there is no driver");
         let one = lacks("gpus count=1 name=H100", "nvdsucx cuda 0 to 1").unwrap();
         assert_eq!(one, "2 GPUs are needed, 1 here");

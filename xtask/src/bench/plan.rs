@@ -168,6 +168,9 @@ impl Transport {
     }
 
     pub(super) fn carries(&self, case: Case) -> bool {
+        if case.workload.cuda != self.gpus.is_some() {
+            return false;
+        }
         let carried = match self.carries {
             Carries::Everything => true,
             Carries::RawVideo => case.workload.raw_video,
@@ -175,8 +178,6 @@ impl Transport {
         };
         // It has messages of one content, as fast as they go.
         let perftest = matches!(self.kind, Kind::Perftest { .. });
-        let carried =
-            carried && (case.workload.cuda == self.gpus.is_some() || matches!(self.kind, Kind::Alone));
         // Others leave metadata behind, or carry other kinds.
         let carried = carried && (case.workload.objects == 0 || self.group != Group::Peer);
         carried && !(perftest && (case.touch || case.is_paced()))

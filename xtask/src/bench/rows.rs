@@ -280,6 +280,14 @@ pub(super) static TRANSPORTS: &[Transport] = &[
     },
     PERFTEST,
     Transport { name: "ucp_am_bw tcp", tls: Some("tcp"), ..PERFTEST },
+    Transport {
+        name: "ceiling cuda",
+        group: Group::Ceiling,
+        kind: Kind::Alone,
+        needs: &[],
+        gpus: Some([0, 0]),
+        ..PEER
+    },
     OURS_CUDA,
     Transport {
         name: "nvdsucx cuda reversed",
