@@ -188,7 +188,7 @@ impl Bundle {
         let packed = self.folder.with_file_name(format!("{}.tar.xz", self.name()));
         let parent = self.folder.parent().context("the folder has no folder around it")?;
         let mut tar = Command::new("tar");
-        // By name within each folder: test programs resemble one another, and the window of xz is as wide as some of them.
+        // Test programs resemble one another: within a window of 64 MiB are some of them.
         tar.args([
             "--sort=name",
             "--owner=0",
@@ -230,10 +230,10 @@ fn readme(options: &Options, gstreamer: &GStreamer, ucx: &str, glibc: &str) -> S
         env!("CARGO_PKG_VERSION"),
         std::env::consts::ARCH,
     );
-    // A text in memory takes it all.
     if options.tests {
         text.push_str("    ./run xtask test [--filter TEXT]          # the tests\n");
     }
+    // A text in memory takes it all.
     let _ = writeln!(
         text,
         "\n* GStreamer {}: `gst-launch-1.0`, `gst-inspect-1.0`, and the plugins in `gst/`\n* UCX {ucx}: \
