@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 
 use super::copy;
 use super::gstreamer::GStreamer;
@@ -81,10 +81,8 @@ impl Libraries {
             self.files.keys().filter_map(|file| file.parent()).map(Path::to_owned).collect();
         folders.dedup();
         let search: Vec<_> = folders.iter().chain(&self.search).cloned().collect();
-        let mut ldd = Command::new("ldd");
-        ldd.args(self.files.keys()).env("LD_LIBRARY_PATH", join(&search)?).env("LC_ALL", "C");
-        // For libraries of a newer system than this one, it complains of glibc, and tells all the same.
-        let told = output_of(&mut ldd).context("`ldd` does not start")?;
+        let told = self.needs(&search)?;
+        ensure!(told.contains("libc.so"), "the loader tells nothing of the files in {}", folder.display());
         let (mut found, mut missing) = (BTreeSet::new(), BTreeSet::new());
         for line in told.lines() {
             let Some((library, place)) = line.trim().split_once(" => ") else { continue };
@@ -106,6 +104,27 @@ impl Libraries {
             self.put(&library, folder)?;
         }
         Ok(())
+    }
+
+    /// What the loader says that the files need, and where it finds that.
+    fn needs(&self, search: &[PathBuf]) -> anyhow::Result<String> {
+        let path = join(search)?;
+        let Some(root) = &self.newer else {
+            let mut ldd = Command::new("ldd");
+            ldd.args(self.files.keys()).env("LD_LIBRARY_PATH", path).env("LC_ALL", "C");
+            return output_of(&mut ldd).context("`ldd` does not start");
+        };
+        // The newer system's own: this one's loader, and the shell that `ldd` is, do not go with its glibc.
+        let loader = ["usr/lib64/ld-linux-x86-64.so.2", "usr/lib/ld-linux-aarch64.so.1"];
+        let loader = loader.iter().map(|loader| root.join(loader)).find(|loader| loader.exists());
+        let loader = loader.with_context(|| format!("no loader in {}", root.display()))?;
+        let mut told = String::new();
+        for file in self.files.keys() {
+            let mut list = Command::new(&loader);
+            list.arg("--library-path").arg(&path).arg("--list").arg(file);
+            told += &output_of(&mut list).with_context(|| format!("{} does not start", loader.display()))?;
+        }
+        Ok(told)
     }
 
     /// For each Debian package that a file comes from, its copyright and licence, in a file of its name and release.
