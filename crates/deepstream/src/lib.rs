@@ -1,10 +1,11 @@
-//! DeepStream's metadata, through its own libraries, found at run time.
+//! DeepStream's metadata and memory, through its own libraries, found at run time.
 //!
 //! `libnvdsgst_meta.so` and `libnvds_meta.so` make, copy and free the metadata; this crate reads it into the values of
 //! [`dsmeta`], and writes these. Nothing of DeepStream is needed to build it.
 //!
 //! * [`carries_batch`]: does a buffer have an `NvDsBatchMeta`? Asking loads nothing;
-//! * [`DeepStream`]: the libraries. They are looked for, in this order: what the process has loaded already; the folder in
+//! * [`nvmm`]: buffers in DeepStream's memory;
+//! * [`DeepStream`]: the libraries for metadata. They are looked for, in this order: what the process has loaded already; the folder in
 //!   the environment variable `NVDSUCX_DEEPSTREAM`, if that is set, and nowhere else then; where the loader looks
 //!   (`LD_LIBRARY_PATH`, `ldconfig`); `/opt/nvidia/deepstream/deepstream/lib`.
 //!
@@ -23,6 +24,7 @@ mod error;
 mod layout;
 mod library;
 mod meta;
+pub mod nvmm;
 mod osd;
 mod payload;
 mod raw;

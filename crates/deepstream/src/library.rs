@@ -1,6 +1,6 @@
-//! Finding and loading `libnvdsgst_meta.so`, with which `libnvds_meta.so` comes.
+//! Finding and loading DeepStream's libraries: here `libnvdsgst_meta.so`, with which `libnvds_meta.so` comes.
 //!
-//! It is never unloaded: the meta it registers refers to its code.
+//! They are never unloaded: the types they register refer to their code.
 
 use std::env;
 use std::ffi::{c_char, c_void};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use gst::ffi::{GstBuffer, GstMetaInfo};
 use gst::glib::ffi::{GType, gboolean};
-use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+use libloading::os::unix::{Library, RTLD_LAZY, RTLD_LOCAL, RTLD_NOW};
 
 use crate::Error;
 use crate::layout::{Layout, Sizes};
@@ -92,7 +92,10 @@ pub(crate) struct Loaded {
 
 impl Loaded {
     pub(crate) fn load() -> Result<Self, Error> {
-        let library = open()?;
+        if meta::api().is_some() && mapped(NAME).is_none() {
+            return Err(Error::Taken);
+        }
+        let library = open(NAME, Binding::Now).map_err(Error::Load)?;
         let functions = Functions::find(&library)?;
         // Even if the release turns out to be unknown: see the module's text.
         let _ = library.into_raw();
@@ -106,41 +109,47 @@ impl Loaded {
     }
 }
 
-/// Where to look, in order.
-fn places() -> Vec<PathBuf> {
-    if let Some(loaded) = mapped() {
+/// Where to look for the library `name`, in order.
+fn places(name: &str) -> Vec<PathBuf> {
+    if let Some(loaded) = mapped(name) {
         return vec![loaded];
     }
     match env::var_os(FOLDER).filter(|folder| !folder.is_empty()) {
-        Some(folder) => vec![Path::new(&folder).join(NAME)],
+        Some(folder) => vec![Path::new(&folder).join(name)],
         // Without a folder the loader looks in LD_LIBRARY_PATH and its own places.
-        None => vec![NAME.into(), Path::new(INSTALLED).join(NAME)],
+        None => vec![name.into(), Path::new(INSTALLED).join(name)],
     }
 }
 
-/// The library that this process has already. Another copy could not register its meta. The loader does not find it by
+/// The library that this process has already. Another copy could not register its types. The loader does not find it by
 /// name: it has none, and may have come from any folder.
-fn mapped() -> Option<PathBuf> {
+fn mapped(name: &str) -> Option<PathBuf> {
     let maps = fs::read_to_string("/proc/self/maps").ok()?;
     maps.lines()
         .filter_map(|line| line.find('/').map(|start| Path::new(&line[start..])))
-        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(NAME)))
+        .find(|path| path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(name)))
         .map(Path::to_owned)
 }
 
-fn open() -> Result<Library, Error> {
-    if meta::api().is_some() && mapped().is_none() {
-        return Err(Error::Taken);
-    }
+/// When the functions that a library needs of others are looked up.
+#[derive(Clone, Copy)]
+pub(crate) enum Binding {
+    Now = RTLD_NOW as isize,
+    /// When they are called, which some may never be.
+    Lazy = RTLD_LAZY as isize,
+}
+
+/// Opens the library `name`; or says why that cannot be done, for each place where it may be.
+pub(crate) fn open(name: &str, binding: Binding) -> Result<Library, String> {
     let mut reasons = Vec::new();
-    for place in places() {
+    for place in places(name) {
         // SAFETY: DeepStream's libraries do nothing when they are loaded.
-        match unsafe { Library::open(Some(&place), RTLD_NOW | RTLD_LOCAL) } {
+        match unsafe { Library::open(Some(&place), binding as i32 | RTLD_LOCAL) } {
             Ok(library) => return Ok(library),
             Err(error) => reasons.push(words(&error)),
         }
     }
-    Err(Error::Load(reasons.join("; ")))
+    Err(reasons.join("; "))
 }
 
 /// What dlopen said, which names the file.

@@ -75,6 +75,8 @@ fn case() {
         "nowhere" => {
             let error = DeepStream::load().map(DeepStream::release).expect_err("a folder that is not there");
             assert!(error.to_string().contains("/nowhere/libnvdsgst_meta.so"), "{error}");
+            let error = deepstream::nvmm::available().expect_err("nor is this").to_string();
+            assert!(error.contains("/nowhere/libnvdsbufferpool.so") && error.contains("install"), "{error}");
         }
         "taken" => {
             let mut tags = [std::ptr::null()];
