@@ -41,13 +41,21 @@ pub(crate) const NEWEST_UCX: Wheel = Wheel {
     content: "libucx/lib",
 };
 
-/// DeepStream's libraries for metadata, to test against: under NVIDIA's licence, and so used where they are unpacked, never
+/// DeepStream's libraries for metadata and memory, to test against: under NVIDIA's licence, and so used where they are unpacked, never
 /// passed on. For x86-64 alone.
 pub(crate) const DEEPSTREAM: Wheel = Wheel {
     requirement: "nvidia-deepstream-videodecode-cu13==9.0.2",
     digests: &["e26ecc068bd7da7538e8fb3388b9943207c2a498ad85e77e7beb374c80846cfc"],
     folder: "deepstream-9.0.2",
     content: "nvidia/deepstream_videodecode/_libs",
+};
+
+/// CUDA's runtime, which DeepStream's libraries for memory are linked to: under NVIDIA's licence, as they are. For x86-64 alone.
+pub(crate) const CUDA_RUNTIME: Wheel = Wheel {
+    requirement: "nvidia-cuda-runtime==13.0.96",
+    digests: &["7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548"],
+    folder: "cuda-runtime-13.0.96",
+    content: "nvidia/cu13/lib/libcudart.so.13",
 };
 
 impl Wheel {

@@ -3,6 +3,7 @@
 mod bench;
 mod bundle;
 mod checks;
+mod deepstream;
 mod demo;
 mod examples;
 mod fetch;

@@ -1,13 +1,14 @@
 //! All tests, with what they need around them.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
 
-use crate::fetch::{DEEPSTREAM, NEWEST_UCX, Wheel};
+use crate::fetch::NEWEST_UCX;
 use crate::shell::{self, Workspace, line_of};
-use crate::{newest, setup};
+use crate::{deepstream, newest, setup};
 
 /// Where the tests find the newest UCX; its modules are in `ucx/` below.
 const UCX_NEW: &str = "NVDSUCX_UCX_NEW";
@@ -38,7 +39,7 @@ pub(crate) fn run(
     if !hosts {
         eprintln!("tests with a network that fails are SKIPPED: they take --hosts");
     }
-    let fetched = |wheel: &Wheel, what: &str| match wheel.fetch(workspace, offline) {
+    let fetched = |path: anyhow::Result<PathBuf>, what: &str| match path {
         Ok(path) => Ok(Some(path)),
         Err(error) if offline => {
             eprintln!("tests with {what} are SKIPPED: {error:#}");
@@ -46,10 +47,12 @@ pub(crate) fn run(
         }
         Err(error) => Err(error),
     };
-    let newest_ucx = fetched(&NEWEST_UCX, "the newest UCX")?;
+    let newest_ucx = fetched(NEWEST_UCX.fetch(workspace, offline), "the newest UCX")?;
     let deepstream = match std::env::var_os(DEEPSTREAM_FOLDER) {
         Some(folder) => Some(folder.into()),
-        None if cfg!(target_arch = "x86_64") => fetched(&DEEPSTREAM, "DeepStream's libraries")?,
+        None if cfg!(target_arch = "x86_64") => {
+            fetched(deepstream::libraries(workspace, offline), "DeepStream's libraries")?
+        }
         None => None,
     };
 
