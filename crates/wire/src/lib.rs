@@ -41,7 +41,7 @@ pub use frame::{
 };
 pub use greeting::{Greeting, MAX_GREETING, PREAMBLE, decode_greeting, encode_greeting};
 pub use metas::{
-    MAX_CHANNELS, MAX_DIMENSION, MAX_FIELDS, MAX_FORMAT_NAME, MAX_LABEL, MAX_LINKS, MAX_META_NAME,
+    MAX_BATCH, MAX_CHANNELS, MAX_DIMENSION, MAX_FIELDS, MAX_FORMAT_NAME, MAX_LABEL, MAX_LINKS, MAX_META_NAME,
     MAX_PARAMS, MAX_PLANES, MAX_TAGS, MAX_THINGS, decode_meta, encode_meta,
 };
 pub use negotiate::{accept, keys_agree, keys_differ, ucx_compatible};

@@ -3,7 +3,7 @@
 use prost::Message as _;
 
 use crate::codec::{check_length, check_text};
-use crate::frame::check_count;
+use crate::frame::{MAX_MEMORIES, check_count};
 use crate::meta::Kind;
 use crate::relation_meta::thing;
 use crate::{
@@ -44,6 +44,9 @@ pub const MAX_THINGS: usize = 4096;
 /// Most relations in a relation meta.
 pub const MAX_LINKS: usize = 65_536;
 
+/// Most surfaces that a batch has room for.
+pub const MAX_BATCH: u32 = 1024;
+
 /// Longest text form of a time, in bytes.
 const MAX_TIME_TEXT: usize = 64;
 
@@ -79,6 +82,10 @@ pub fn decode_meta(bytes: &[u8], payload_len: u64) -> Result<Option<Kind>, Decod
         Some(Kind::Custom(custom)) => check_custom(custom)?,
         Some(Kind::Sei(sei)) => check_exactly("bytes in the UUID of an SEI message", sei.uuid.len(), 16)?,
         Some(Kind::Relation(relation)) => check_relation(relation)?,
+        Some(Kind::Surfaces(surfaces)) => {
+            check_range("the size of a batch", surfaces.batch_size.into(), 1, MAX_BATCH.into())?;
+            check_count("surfaces in a batch", surfaces.colors.len(), MAX_MEMORIES)?;
+        }
         Some(Kind::Crop(_) | Kind::Clipping(_) | Kind::Payload(_) | Kind::Batch(_) | Kind::Serialized(_))
         | None => {}
     }

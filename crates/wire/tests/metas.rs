@@ -294,6 +294,16 @@ fn numbers_are_in_their_ranges() {
 }
 
 #[test]
+fn batches_are_limited() {
+    let surfaces = |batch_size, colors| Kind::Surfaces(SurfacesMeta { batch_size, colors: vec![6; colors] });
+    taken(surfaces(1, 0));
+    taken(surfaces(1024, 64));
+    refused(surfaces(0, 0));
+    refused(surfaces(1025, 0));
+    refused(surfaces(64, 65));
+}
+
+#[test]
 fn relations_are_between_things_that_are_there() {
     let relation = |change: fn(&mut RelationMeta)| {
         let mut relation = metas::relation();

@@ -100,6 +100,11 @@ pub fn all() -> Vec<GoldenMeta> {
             Kind::Batch(PayloadMeta { r#type: 0xfe_dcba, data: vec![16, 1] }),
             "9a010908bab9fb0712021001",
         ),
+        meta(
+            "surfaces",
+            Kind::Surfaces(SurfacesMeta { batch_size: 4, colors: vec![6, 33] }),
+            "a20106080412020621",
+        ),
         meta("serialized", Kind::Serialized(vec![1, 0, 0, 0]), "92010401000000"),
     ]
 }
