@@ -57,7 +57,8 @@ fn export(buffer: &gst::Buffer, gpu: &Gpu) -> Result<Vec<Region>, Malformed> {
         .collect()
 }
 
-fn header(buffer: &gst::BufferRef) -> FrameHeader {
+/// All of a frame's header that a buffer itself says.
+pub(crate) fn header(buffer: &gst::BufferRef) -> FrameHeader {
     let some = |offset: u64| Some(offset).filter(|offset| *offset != gst::ffi::GST_BUFFER_OFFSET_NONE);
     FrameHeader {
         sequence: 0,
@@ -79,6 +80,8 @@ pub(crate) enum Unusable {
     Malformed(Malformed),
     /// What the GPU did not do, for people.
     Gpu(String),
+    /// What is set here does not go with what the sender sends, for people.
+    Settings(String),
 }
 
 impl From<Malformed> for Unusable {
@@ -91,7 +94,7 @@ impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Malformed(malformed) => malformed.fmt(f),
-            Self::Gpu(text) => f.write_str(text),
+            Self::Gpu(text) | Self::Settings(text) => f.write_str(text),
         }
     }
 }
@@ -104,9 +107,16 @@ pub(crate) struct Arrived {
     metas: Vec<Vec<u8>>,
     /// The first of them says where the planes were at the sender.
     has_layout: bool,
+    /// How many surfaces of it are filled, if it is a batch of such.
+    pub(crate) surfaces: Option<usize>,
 }
 
 impl Arrived {
+    /// It does not follow on what came before.
+    pub(crate) fn set_discontinuity(&mut self) {
+        self.buffer.make_mut().set_flags(gst::BufferFlags::DISCONT);
+    }
+
     /// The crop that elements are to apply, if there is one.
     pub(crate) fn crop(&self) -> Option<wire::VideoCropMeta> {
         self.metas.iter().find_map(|meta| meta::crop(meta))
@@ -151,6 +161,12 @@ impl Arrived {
     ) -> gst::Buffer {
         let metas = self.metas.get(self.has_layout.into()..).unwrap_or_default();
         if !metas.is_empty() {
+            let layouts = metas.iter().filter(|meta| meta::is_layout(meta)).count();
+            let stream = meta::Stream {
+                nvmm: self.surfaces.is_some(),
+                pictures: self.surfaces.unwrap_or(1 + layouts),
+                ..stream
+            };
             meta::attach(self.buffer.make_mut(), metas, stream, names, lost);
         }
         self.buffer
@@ -178,7 +194,7 @@ pub(crate) fn from_frame(
         }
     };
     if discontinuity {
-        arrived.buffer.make_mut().set_flags(gst::BufferFlags::DISCONT);
+        arrived.set_discontinuity();
     }
     Ok(arrived)
 }
@@ -207,7 +223,7 @@ fn assemble(
 }
 
 /// `buffer` with all that `header` says, but for the metas after the layout.
-fn describe(
+pub(crate) fn describe(
     mut buffer: gst::Buffer,
     header: FrameHeader,
     layout: Option<Arc<Layout>>,
@@ -218,7 +234,7 @@ fn describe(
         layout.attach(fresh)?;
     }
     let has_layout = layout.is_some();
-    Ok(Arrived { buffer, layout, metas: header.metas, has_layout })
+    Ok(Arrived { buffer, layout, metas: header.metas, has_layout, surfaces: None })
 }
 
 fn set_fields(buffer: &mut gst::BufferRef, header: &FrameHeader) {

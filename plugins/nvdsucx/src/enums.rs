@@ -1,5 +1,6 @@
 //! The enumerations of the elements' properties.
 
+use deepstream::nvmm;
 use gst::glib;
 use nvdsucx_session::{OnDisconnect, wire};
 
@@ -29,13 +30,30 @@ pub enum BufType {
 }
 
 impl BufType {
-    /// What pads of this kind take and give.
+    /// What streams of this kind have.
     pub(crate) fn caps(self) -> gst::Caps {
+        self.caps_in(&Kind::DEVICES)
+    }
+
+    /// What pads of this kind take and give here: for NVMM memory there have to be DeepStream's libraries.
+    /// If there are not, `missing` is told why.
+    pub(crate) fn offered(self, missing: impl FnOnce(&nvmm::Error)) -> gst::Caps {
+        let libraries = if self == Self::Video { nvmm::available() } else { Ok(()) };
+        match libraries {
+            Ok(()) => self.caps(),
+            Err(err) => {
+                missing(&err);
+                self.caps_in(&[Kind::Cuda])
+            }
+        }
+    }
+
+    fn caps_in(self, devices: &[Kind]) -> gst::Caps {
         match self {
             Self::Video => {
                 let device =
-                    |kind: Kind| gst::Caps::builder("video/x-raw").features([kind.feature()]).build();
-                let mut caps: gst::Caps = Kind::DEVICES.into_iter().map(device).collect();
+                    |kind: &Kind| gst::Caps::builder("video/x-raw").features([kind.feature()]).build();
+                let mut caps: gst::Caps = devices.iter().map(device).collect();
                 caps.merge(gst::Caps::new_empty_simple("video/x-raw"));
                 caps
             }
@@ -59,10 +77,11 @@ impl From<BufType> for wire::BufferType {
     }
 }
 
-/// `nvbuf-memory-type`: where NVMM output buffers are made.
+/// `nvbuf-memory-type`: where NVMM output buffers are made. The type's name is our own: DeepStream's library registers
+/// `GstNvBufMemoryType` in the processes where it is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, glib::Enum)]
 #[repr(i32)]
-#[enum_type(name = "GstNvBufMemoryType")]
+#[enum_type(name = "GstUcxNvBufMemoryType")]
 pub enum MemoryType {
     /// Whatever the platform prefers.
     #[enum_value(name = "The platform's default", nick = "nvbuf-mem-default")]
@@ -80,6 +99,23 @@ pub enum MemoryType {
     #[cfg(target_arch = "aarch64")]
     #[enum_value(name = "Surface array", nick = "nvbuf-mem-surface-array")]
     SurfaceArray = 4,
+    /// The CPU's memory.
+    #[enum_value(name = "System memory", nick = "nvbuf-mem-system")]
+    System = 6,
+}
+
+impl From<MemoryType> for nvmm::MemoryType {
+    fn from(memory: MemoryType) -> Self {
+        match memory {
+            MemoryType::Default => Self::Default,
+            MemoryType::CudaPinned => Self::Pinned,
+            MemoryType::CudaDevice => Self::Device,
+            MemoryType::CudaUnified => Self::Unified,
+            #[cfg(target_arch = "aarch64")]
+            MemoryType::SurfaceArray => Self::SurfaceArray,
+            MemoryType::System => Self::System,
+        }
+    }
 }
 
 /// `leaky`: what happens to a buffer that a peer has no room for.

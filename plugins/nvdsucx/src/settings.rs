@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use deepstream::nvmm::PoolConfig;
 use gst::glib;
 use gst::prelude::*;
 use nvdsucx_session::{Config, Error, ReceiverConfig, SenderConfig, Side};
@@ -205,6 +206,16 @@ impl Settings {
             leaky: self.leaky == Leaky::Upstream,
             device: Some(Arc::clone(gpu) as _),
             wait_for_peers: self.wait_for_connection,
+        }
+    }
+
+    /// The surfaces that a source makes.
+    pub(crate) fn surfaces(&self) -> PoolConfig {
+        PoolConfig {
+            memory: self.nvbuf_memory_type.into(),
+            gpu: self.gpu_id,
+            batch_size: u32::try_from(self.nvbuf_batch_size).unwrap_or(1),
+            buffers: u32::try_from(self.num_nvbuf).unwrap_or_default(),
         }
     }
 

@@ -103,7 +103,7 @@ fn sinks_and_sources_have_their_own() {
         let memory_type = spec::<glib::ParamSpecEnum>(source, "nvbuf-memory-type");
         assert_eq!(
             (memory_type.upcast_ref().value_type().name(), memory_type.default_value_as_i32()),
-            ("GstNvBufMemoryType", 0)
+            ("GstUcxNvBufMemoryType", 0)
         );
         let value = make(source).property_value("nvbuf-memory-type");
         assert_eq!(glib::EnumValue::from_value(&value).unwrap().1.nick(), "nvbuf-mem-cuda-unified");
@@ -151,7 +151,7 @@ fn enumerations_have_the_known_values() {
         ])
     );
     assert_eq!(nicks("GstUcxLeaky"), known(&[(0, "no"), (1, "upstream")]));
-    let memory_types = nicks("GstNvBufMemoryType");
+    let memory_types = nicks("GstUcxNvBufMemoryType");
     assert_eq!(
         memory_types[..4],
         known(&[
@@ -161,7 +161,7 @@ fn enumerations_have_the_known_values() {
             (3, "nvbuf-mem-cuda-unified"),
         ])
     );
-    assert_eq!(memory_types.len(), if cfg!(target_arch = "aarch64") { 5 } else { 4 });
+    assert_eq!(memory_types.len(), if cfg!(target_arch = "aarch64") { 6 } else { 5 });
 }
 
 #[test]
@@ -207,12 +207,16 @@ fn statistics_can_be_read_before_the_start() {
 
 #[test]
 fn pads_take_what_the_buffer_type_says() {
+    let video = match ::deepstream::nvmm::available() {
+        Ok(()) => "video/x-raw(memory:CUDAMemory); video/x-raw(memory:NVMM); video/x-raw",
+        Err(_) => "video/x-raw(memory:CUDAMemory); video/x-raw",
+    };
     for element in ELEMENTS {
         let element = make(element);
         let pad = element.pads().remove(0);
         assert!(pad.pad_template_caps().is_any());
         for (buf_type, media) in [
-            ("nvdsucx-buf-video", Some("video/x-raw(memory:CUDAMemory); video/x-raw")),
+            ("nvdsucx-buf-video", Some(video)),
             ("nvdsucx-buf-nv-audio", Some("audio/x-raw")),
             ("nvdsucx-buf-raw-audio", Some("audio/x-raw")),
             ("nvdsucx-buf-text", Some("text/x-raw")),

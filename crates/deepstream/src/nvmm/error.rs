@@ -32,7 +32,7 @@ pub enum Error {
     /// There is no pool of such surfaces.
     #[error(
         "DeepStream has no pool of {memory} surfaces for {caps}: {hint}",
-        hint = if memory.is_device() {
+        hint = if *memory != MemoryType::System {
             "see in `nvidia-smi` whether there is a GPU of that number and its memory is full"
         } else {
             "the format may be unknown to this release, or the memory full"

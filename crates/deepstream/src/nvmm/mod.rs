@@ -81,9 +81,9 @@ impl MemoryType {
         }
     }
 
-    /// Whether it takes a GPU to make it.
-    pub fn is_device(self) -> bool {
-        self != Self::System
+    /// Whether it is a GPU's, and reached through that.
+    pub fn is_on_gpu(self) -> bool {
+        matches!(self, Self::Default | Self::Device | Self::Unified)
     }
 }
 

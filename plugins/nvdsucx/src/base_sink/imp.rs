@@ -10,11 +10,13 @@ use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 use gst_base::subclass::prelude::*;
 use nvdsucx_session::wire::{Latency, Structured};
-use nvdsucx_session::{Interrupted, Outgoing, Publisher, Stats};
+use nvdsucx_session::{Frame, Interrupted, Outgoing, Publisher, Stats};
 
+use crate::event::Malformed;
 use crate::ffi::{self, WaitEvent};
 use crate::memory::Kind;
 use crate::memory::cuda::Gpu;
+use crate::memory::nvmm::{self, Departing};
 use crate::memory::shared::{self, SharedAllocator};
 use crate::meta::{self, Losses};
 use crate::run::{self, Run};
@@ -40,6 +42,8 @@ struct State {
     bound_port: Option<u16>,
     /// The format of raw video, to check layouts against.
     video: Option<Arc<video::Stream>>,
+    /// It is in DeepStream's memory.
+    nvmm: bool,
     latency: Option<Latency>,
     /// The pool that the last buffer was of.
     pool: Option<gst::BufferPool>,
@@ -200,6 +204,12 @@ impl UcxSink {
         self.settings.get_or_init(|| Mutex::new(Settings::new(self.role())))
     }
 
+    /// The caps that the pad has to offer.
+    fn offered(&self) -> gst::Caps {
+        let buf_type = self.settings().lock().unwrap().buf_type;
+        buf_type.offered(|why| gst::info!(self.category(), imp = self, "no memory:NVMM: {why}"))
+    }
+
     fn session(&self) -> Option<Arc<Session>> {
         self.state.lock().unwrap().session.clone()
     }
@@ -336,6 +346,24 @@ impl UcxSink {
         query.add_allocation_param(Some(&allocator), gst::AllocationParams::default());
     }
 
+    /// A batch of DeepStream's surfaces for the wire.
+    fn batch(
+        &self,
+        session: &Session,
+        buffer: &gst::Buffer,
+        stream: &video::Stream,
+        lost: impl FnMut(&str, &str),
+    ) -> Result<Frame, Malformed> {
+        let Departing { frame, gpu } = nvmm::to_frame(buffer, stream, lost)?;
+        if let (Some(gpu), None) = (gpu, session.gpu.context()) {
+            let context = cuda::Context::for_element(self.obj().upcast_ref(), gpu);
+            session
+                .gpu
+                .decide(Some(context.map_err(|err| Malformed(format!("surfaces of GPU {gpu}: {err}")))?));
+        }
+        Ok(frame)
+    }
+
     /// `event` for the wire, if it travels.
     fn outgoing(&self, event: &gst::Event) -> Option<Outgoing> {
         match event::to_wire(event) {
@@ -363,7 +391,9 @@ impl UcxSink {
             EventView::Gap(_) | EventView::Eos(_) => return Ok(()),
             EventView::Segment(_) => self.latency_due.store(true, Ordering::Release),
             EventView::Caps(caps) => {
-                self.state.lock().unwrap().video = video::Stream::of(caps.caps());
+                let mut state = self.state.lock().unwrap();
+                state.video = video::Stream::of(caps.caps());
+                state.nvmm = Kind::of(caps.caps()) == Some(Kind::Nvmm);
             }
             EventView::FlushStop(flush) => {
                 if let Some(session) = self.session() {
@@ -408,7 +438,7 @@ impl WaitEvent for UcxSink {
 
 impl BaseSinkImpl for UcxSink {
     fn caps(&self, filter: Option<&gst::Caps>) -> Option<gst::Caps> {
-        let caps = self.settings().lock().unwrap().buf_type.caps();
+        let caps = self.offered();
         Some(match filter {
             Some(filter) => filter.intersect_with_mode(&caps, gst::CapsIntersectMode::First),
             None => caps,
@@ -438,7 +468,7 @@ impl BaseSinkImpl for UcxSink {
     }
 
     fn render(&self, buffer: &gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
-        let (session, video) = {
+        let (session, video, nvmm) = {
             let mut state = self.state.lock().unwrap();
             let session = state.session.clone().ok_or(gst::FlowError::Flushing)?;
             let pool = ffi::pool_of(buffer);
@@ -448,7 +478,7 @@ impl BaseSinkImpl for UcxSink {
                 session.publisher.watch_releases(most > 0);
                 state.pool = pool;
             }
-            (session, state.video.clone())
+            (session, state.video.clone(), state.nvmm)
         };
         if self.latency_due.swap(false, Ordering::AcqRel) {
             session.run.ask_latency();
@@ -462,7 +492,11 @@ impl BaseSinkImpl for UcxSink {
                 );
             }
         };
-        let frame = crate::buffer::to_frame(buffer, video.as_deref(), &session.gpu, lost).map_err(|err| {
+        let made = match &video {
+            Some(stream) if nvmm => self.batch(&session, buffer, stream, lost),
+            video => crate::buffer::to_frame(buffer, video.as_deref(), &session.gpu, lost),
+        };
+        let frame = made.map_err(|err| {
             let message = gst::error_msg!(gst::ResourceError::Read, ("cannot send a buffer: {err}"));
             session.run.fail_with(self, message);
             gst::FlowError::Error

@@ -20,6 +20,7 @@ use super::times::Times;
 use crate::buffer::Unusable;
 use crate::event::{self, Malformed, Received};
 use crate::memory::cuda::{Frames, Gpu};
+use crate::memory::nvmm::Batches;
 use crate::meta::{self, Losses, Names};
 use crate::run::{self, Element as _, Run};
 use crate::settings::{Role, Settings};
@@ -44,6 +45,8 @@ struct Format {
     sent: Option<gst::Caps>,
     /// What makes the buffers, if they are in a GPU's memory.
     gpu: Option<Arc<Frames>>,
+    /// What makes them, if they are in DeepStream's memory.
+    nvmm: Option<Arc<Batches>>,
     /// Raw video, as the caps have it.
     video: Option<Arc<video::Stream>>,
     /// Raw audio.
@@ -161,6 +164,12 @@ impl UcxSrc {
         self.settings.get_or_init(|| Mutex::new(Settings::new(self.role())))
     }
 
+    /// The caps that the pad has to offer.
+    fn offered(&self) -> gst::Caps {
+        let buf_type = self.settings().lock().unwrap().buf_type;
+        buf_type.offered(|why| gst::info!(self.category(), imp = self, "no memory:NVMM: {why}"))
+    }
+
     fn session(&self) -> Option<Arc<Session>> {
         self.state.lock().unwrap().session.clone()
     }
@@ -221,10 +230,8 @@ impl UcxSrc {
         if pad.has_current_caps() && self.state.lock().unwrap().format.sent.as_ref() == Some(caps) {
             return Ok(());
         }
-        let (buf_type, gpu_id) = {
-            let settings = self.settings().lock().unwrap();
-            (settings.buf_type, settings.gpu_id)
-        };
+        let settings = self.settings().lock().unwrap().clone();
+        let buf_type = settings.buf_type;
         let refused = |text: String| {
             session.run.fail_with(self, gst::error_msg!(gst::StreamError::Format, ("{text}")));
             Err(gst::FlowError::NotNegotiated)
@@ -241,15 +248,16 @@ impl UcxSrc {
         }
         let audio = caps.structure(0).filter(|structure| structure.name() == "audio/x-raw");
         let audio = audio.and_then(|_| AudioInfo::from_caps(caps).ok()).map(Arc::new);
-        let chosen = self.choose_memory(caps, gpu_id).map_err(|message| {
+        let chosen = self.choose_memory(caps, &settings).map_err(|message| {
             session.run.fail_with(self, message);
             gst::FlowError::Error
         })?;
-        let Chosen { caps: ours, gpu, missing } = chosen;
-        session.gpu.decide(gpu.as_ref().map(|frames| frames.context().clone()));
+        let Chosen { caps: ours, gpu, nvmm, missing } = chosen;
+        let context = gpu.as_ref().map(|frames| frames.context());
+        session.gpu.decide(context.or_else(|| nvmm.as_ref()?.context()).cloned());
         session.subscriber.open_again();
         let (sent, video) = (Some(caps.clone()), video::Stream::of(&ours));
-        self.state.lock().unwrap().format = Format { sent, gpu, video, audio, downstream: None };
+        self.state.lock().unwrap().format = Format { sent, gpu, nvmm, video, audio, downstream: None };
         let event = if ours == *caps {
             event
         } else {
@@ -272,15 +280,19 @@ impl UcxSrc {
 
     fn take_frame(&self, session: &Session, frame: ReceivedFrame) -> Result<gst::Buffer, gst::FlowError> {
         let format = self.state.lock().unwrap().format.clone();
-        let mut arrived = buffer::from_frame(frame, format.video.as_deref(), format.gpu.as_deref()).map_err(
-            |err| match err {
-                Unusable::Malformed(err) => self.malformed(session, &err),
-                Unusable::Gpu(text) => {
-                    session.run.fail_with(self, gst::error_msg!(gst::ResourceError::Failed, ("{text}")));
-                    gst::FlowError::Error
-                }
-            },
-        )?;
+        let made = match (&format.nvmm, &format.video) {
+            (Some(batches), Some(stream)) => batches.import(frame, stream),
+            (_, stream) => buffer::from_frame(frame, stream.as_deref(), format.gpu.as_deref()),
+        };
+        let mut arrived = made.map_err(|err| {
+            let message = match err {
+                Unusable::Malformed(err) => return self.malformed(session, &err),
+                Unusable::Gpu(text) => gst::error_msg!(gst::ResourceError::Failed, ("{text}")),
+                Unusable::Settings(text) => gst::error_msg!(gst::ResourceError::Settings, ("{text}")),
+            };
+            session.run.fail_with(self, message);
+            gst::FlowError::Error
+        })?;
         let lost = |kind: &str, why: &str| {
             if self.lost_metas.add(kind) {
                 gst::warning!(
@@ -309,7 +321,11 @@ impl UcxSrc {
                 }
             }
         }
-        let stream = meta::Stream { video: format.video.as_deref(), audio: format.audio.as_deref() };
+        let stream = meta::Stream {
+            video: format.video.as_deref(),
+            audio: format.audio.as_deref(),
+            ..meta::Stream::default()
+        };
         Ok(arrived.complete(stream, &self.names, lost))
     }
 
@@ -383,7 +399,7 @@ impl BaseSrcImpl for UcxSrc {
 
     fn caps(&self, filter: Option<&gst::Caps>) -> Option<gst::Caps> {
         let current = self.obj().src_pad().current_caps();
-        let caps = current.unwrap_or_else(|| self.settings().lock().unwrap().buf_type.caps());
+        let caps = current.unwrap_or_else(|| self.offered());
         Some(match filter {
             Some(filter) => filter.intersect_with_mode(&caps, gst::CapsIntersectMode::First),
             None => caps,

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use deepstream::nvmm;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 use gst_base::prelude::*;
@@ -10,7 +11,12 @@ use gst_base::prelude::*;
 use super::imp::UcxSrc;
 use crate::memory::Kind;
 use crate::memory::cuda::Frames;
+use crate::memory::nvmm::Batches;
+use crate::settings::Settings;
 use crate::video;
+
+/// Fields of caps that say where the sender's memory is.
+const PLACE: [&str; 2] = ["gpu-id", "nvbuf-memory-type"];
 
 /// What buffers are made as.
 pub(super) struct Chosen {
@@ -18,33 +24,57 @@ pub(super) struct Chosen {
     pub(super) caps: gst::Caps,
     /// What makes them, if they are in a GPU's memory.
     pub(super) gpu: Option<Arc<Frames>>,
+    /// What makes them, if they are in DeepStream's memory.
+    pub(super) nvmm: Option<Arc<Batches>>,
     /// Why they are not in memory that downstream would take.
     pub(super) missing: Option<String>,
 }
 
 impl UcxSrc {
     /// Chooses for a stream that has `caps` at the sender. `Err` is for the user.
-    pub(super) fn choose_memory(&self, caps: &gst::Caps, gpu_id: u32) -> Result<Chosen, gst::ErrorMessage> {
+    pub(super) fn choose_memory(
+        &self,
+        caps: &gst::Caps,
+        settings: &Settings,
+    ) -> Result<Chosen, gst::ErrorMessage> {
         let (Some(sent), Some(_)) = (Kind::of(caps), video::format_of(caps)) else {
-            return Ok(Chosen { caps: caps.clone(), gpu: None, missing: None });
+            return Ok(Chosen { caps: caps.clone(), gpu: None, nvmm: None, missing: None });
         };
         let accepted = self.obj().src_pad().peer_query_caps(None);
-        let takes = |kind| sent.replaced_in(caps, kind).can_intersect(&accepted);
+        let mut caps = caps.clone();
+        if sent == Kind::Nvmm {
+            caps.make_mut().iter_mut().for_each(|structure| structure.remove_fields(PLACE));
+        }
+        let takes = |kind: Kind| sent.replaced_in(&caps, kind).can_intersect(&accepted);
+        let surfaces = settings.surfaces();
         let has = |kind| match kind {
             Kind::System => Ok(()),
             Kind::Cuda => cuda::available().map_err(|err| err.to_string()),
-        };
-        let (kind, missing) = choose(sent, takes, has);
-        let caps = sent.replaced_in(caps, kind);
-        let gpu = match kind {
-            Kind::System => None,
-            Kind::Cuda => {
-                let context = cuda::Context::for_element(self.obj().upcast_ref(), gpu_id)
-                    .map_err(|err| gst::error_msg!(gst::ResourceError::Failed, ("no GPU {gpu_id}: {err}")))?;
-                Frames::new(context, &caps).map(Arc::new)
+            Kind::Nvmm => {
+                nvmm::available().map_err(|err| err.to_string())?;
+                let gpu = if surfaces.memory.is_on_gpu() { cuda::available() } else { Ok(()) };
+                gpu.map_err(|err| format!("{err}; nvbuf-memory-type=nvbuf-mem-system does without a GPU"))
             }
         };
-        Ok(Chosen { caps, gpu, missing })
+        let (kind, missing) = choose(sent, takes, has);
+        let caps = sent.replaced_in(&caps, kind);
+        let gpu_id = settings.gpu_id;
+        let context = || {
+            cuda::Context::for_element(self.obj().upcast_ref(), gpu_id)
+                .map_err(|err| gst::error_msg!(gst::ResourceError::Failed, ("no GPU {gpu_id}: {err}")))
+        };
+        let mut chosen = Chosen { caps, gpu: None, nvmm: None, missing };
+        match kind {
+            Kind::System => {}
+            Kind::Cuda => chosen.gpu = Frames::new(context()?, &chosen.caps).map(Arc::new),
+            Kind::Nvmm => {
+                let context = surfaces.memory.is_on_gpu().then(context).transpose()?;
+                let batches = Batches::new(&chosen.caps, surfaces, context)
+                    .map_err(|err| gst::error_msg!(gst::ResourceError::Failed, ("{err}")))?;
+                chosen.nvmm = Some(Arc::new(batches));
+            }
+        }
+        Ok(chosen)
     }
 }
 
@@ -55,7 +85,7 @@ fn choose(
     has: impl Fn(Kind) -> Result<(), String>,
 ) -> (Kind, Option<String>) {
     let mut missing = None;
-    for kind in [sent, Kind::Cuda, Kind::System] {
+    for kind in [sent, Kind::Cuda, Kind::Nvmm, Kind::System] {
         if takes(kind) {
             match has(kind) {
                 Ok(()) => return (kind, None),
@@ -71,7 +101,7 @@ mod tests {
     use super::*;
 
     const NONE: &[Kind] = &[];
-    const ALL: &[Kind] = &[Kind::System, Kind::Cuda];
+    const ALL: &[Kind] = &[Kind::System, Kind::Cuda, Kind::Nvmm];
 
     fn chosen(sent: Kind, takes: &[Kind], has: &[Kind]) -> (Kind, Option<String>) {
         let has = |kind| if has.contains(&kind) { Ok(()) } else { Err(format!("no {kind:?}")) };
@@ -81,6 +111,7 @@ mod tests {
     #[test]
     fn the_senders_kind_comes_first() {
         assert_eq!(chosen(Kind::Cuda, ALL, ALL), (Kind::Cuda, None));
+        assert_eq!(chosen(Kind::Nvmm, ALL, ALL), (Kind::Nvmm, None));
         assert_eq!(chosen(Kind::System, ALL, ALL), (Kind::System, None));
     }
 
@@ -88,6 +119,8 @@ mod tests {
     fn then_what_downstream_takes() {
         assert_eq!(chosen(Kind::System, &[Kind::Cuda], ALL), (Kind::Cuda, None));
         assert_eq!(chosen(Kind::Cuda, &[Kind::System], ALL), (Kind::System, None));
+        assert_eq!(chosen(Kind::Nvmm, &[Kind::System, Kind::Cuda], ALL), (Kind::Cuda, None));
+        assert_eq!(chosen(Kind::System, &[Kind::Nvmm], ALL), (Kind::Nvmm, None));
     }
 
     #[test]

@@ -133,7 +133,7 @@ impl Allocator for Gpu {
 }
 
 /// The memory of `payload`, piece by piece. Each keeps what it needs.
-fn regions(payload: Payload) -> Vec<Region> {
+pub(super) fn regions(payload: Payload) -> Vec<Region> {
     match payload {
         Payload::Landed(landed) => {
             let (start, len, kind) = (landed.as_ptr(), landed.len(), landed.kind());

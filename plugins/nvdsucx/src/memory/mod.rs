@@ -1,6 +1,7 @@
 //! Between GStreamer's memories and the session's regions, a file for each kind of memory.
 
 pub(crate) mod cuda;
+pub(crate) mod nvmm;
 pub(crate) mod shared;
 pub(crate) mod system;
 
@@ -11,17 +12,20 @@ pub(crate) enum Kind {
     System,
     /// A GPU's, as GStreamer's own elements use it.
     Cuda,
+    /// DeepStream's batches of surfaces.
+    Nvmm,
 }
 
 impl Kind {
     /// Those that are not the CPU's.
-    pub(crate) const DEVICES: [Self; 1] = [Self::Cuda];
+    pub(crate) const DEVICES: [Self; 2] = [Self::Cuda, Self::Nvmm];
 
     /// Its name in caps, `memory:CUDAMemory`.
     pub(crate) fn feature(self) -> &'static str {
         match self {
             Self::System => gst::CAPS_FEATURE_MEMORY_SYSTEM_MEMORY.as_str(),
             Self::Cuda => "memory:CUDAMemory",
+            Self::Nvmm => ::deepstream::nvmm::FEATURE,
         }
     }
 
@@ -67,6 +71,7 @@ mod tests {
             ("video/x-raw(memory:SystemMemory)", Some(Kind::System)),
             ("video/x-raw(meta:GstVideoOverlayComposition)", Some(Kind::System)),
             ("video/x-raw(memory:CUDAMemory, meta:GstVideoOverlayComposition)", Some(Kind::Cuda)),
+            ("video/x-raw(memory:NVMM)", Some(Kind::Nvmm)),
             ("video/x-raw(memory:GLMemory)", None),
         ] {
             assert_eq!(Kind::of(&caps(text)), kind, "{text}");

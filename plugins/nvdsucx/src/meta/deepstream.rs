@@ -1,6 +1,7 @@
 //! DeepStream's metadata (`NvDsBatchMeta`), where its libraries are.
 
 use deepstream::DeepStream;
+use dsmeta::model::{VideoBatch, VideoFrame};
 use dsmeta::{Batch, PayloadKind, Style};
 use gst::glib;
 use gst::meta::CustomMeta;
@@ -36,26 +37,54 @@ pub(super) fn to_wire(buffer: &gst::BufferRef, api: glib::Type) -> Option<Result
     Some(encoded.map(|payload| payload.map(batch)))
 }
 
-pub(super) fn attach(buffer: &mut gst::BufferRef, meta: &wire::PayloadMeta) -> Result<(), Malformed> {
-    let bad = |what: String| Malformed(format!("DeepStream's metadata: {what}"));
-    let kind = PayloadKind::try_from(meta.r#type).map_err(|err| bad(err.to_string()))?;
-    let batch = dsmeta::decode(kind, &meta.data).map_err(|err| bad(err.to_string()))?;
+fn bad(what: impl std::fmt::Display) -> Malformed {
+    Malformed(format!("DeepStream's metadata: {what}"))
+}
+
+/// Puts a batch meta on `buffer`, which has so many pictures.
+pub(super) fn attach(
+    buffer: &mut gst::BufferRef,
+    meta: &wire::PayloadMeta,
+    pictures: usize,
+) -> Result<(), Malformed> {
+    let kind = PayloadKind::try_from(meta.r#type).map_err(bad)?;
+    let batch = dsmeta::decode(kind, &meta.data).map_err(bad)?;
     let frames = match &batch {
         Batch::Video(batch) => batch.frames.len(),
         Batch::Audio(batch) => batch.frames.len(),
     };
     // Elements take each for one of the buffer's surfaces.
-    if frames > 1 {
-        return Err(bad(format!("{frames} frames on a buffer of one")));
+    if frames > pictures.max(1) {
+        return Err(bad(format!("{frames} frames on a buffer of {}", pictures.max(1))));
     }
-    let deepstream = DeepStream::load().map_err(|err| bad(err.to_string()))?;
-    deepstream.attach(buffer, &batch).map_err(|err| bad(err.to_string()))
+    DeepStream::load().map_err(bad)?.attach(buffer, &batch).map_err(bad)
+}
+
+/// Puts what `nvdsmetainsert` made on a batch of so many surfaces, where NVIDIA's `nvdsmetaextract` looks for it: in a batch meta
+/// that has a frame for each.
+pub(super) fn attach_payload(
+    buffer: &mut gst::BufferRef,
+    meta: &wire::PayloadMeta,
+    pictures: usize,
+) -> Result<(), Malformed> {
+    let deepstream = DeepStream::load().map_err(bad)?;
+    if !::deepstream::carries_batch(buffer) && meta.r#type != PayloadKind::Audio.number() {
+        let frame = |slot| VideoFrame { batch_id: slot, num_surfaces_per_frame: 1, ..VideoFrame::default() };
+        let count = u32::try_from(pictures).map_err(bad)?;
+        let frames = VideoBatch {
+            max_frames_in_batch: count,
+            frames: (0..count).map(frame).collect(),
+            ..VideoBatch::default()
+        };
+        deepstream.attach(buffer, &Batch::Video(frames)).map_err(bad)?;
+    }
+    deepstream.set_payload(buffer, meta.r#type, &meta.data).map_err(bad)
 }
 
 #[cfg(test)]
 mod tests {
     use dsmeta::Payload;
-    use dsmeta::model::{Object, VideoBatch, VideoFrame};
+    use dsmeta::model::Object;
 
     use super::super::{Names, Stream, attach, to_wire};
     use super::*;
@@ -88,7 +117,7 @@ mod tests {
             eprintln!("skipped: {} names no folder with DeepStream's libraries", ::deepstream::FOLDER);
             let Payload { kind, bytes } = dsmeta::encode(&batch(1), Style::Safe).unwrap();
             let meta = wire::PayloadMeta { r#type: kind.number(), data: bytes };
-            let error = super::attach(gst::Buffer::new().make_mut(), &meta).unwrap_err();
+            let error = super::attach(gst::Buffer::new().make_mut(), &meta, 1).unwrap_err();
             assert!(error.0.contains("libnvds"), "{error}");
             return;
         };
@@ -109,6 +138,6 @@ mod tests {
         let mut sent = gst::Buffer::new();
         deepstream.attach(sent.make_mut(), &batch(2)).unwrap();
         let (_, lost) = cross(&sent);
-        assert_eq!(lost, ["DeepStream's metadata: 2 frames on a buffer of one"]);
+        assert_eq!(lost, ["DeepStream's metadata: 2 frames on a buffer of 1"]);
     }
 }

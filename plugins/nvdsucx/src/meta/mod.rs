@@ -173,6 +173,22 @@ pub(crate) fn crop(encoded: &[u8]) -> Option<wire::VideoCropMeta> {
     }
 }
 
+/// Whether `encoded` is a layout.
+pub(crate) fn is_layout(encoded: &[u8]) -> bool {
+    // Field 1, with a length.
+    encoded.first() == Some(&(1 << 3 | 2))
+}
+
+/// What `encoded` says of a batch of surfaces, if that is what it is.
+pub(crate) fn surfaces(encoded: &[u8]) -> Option<wire::SurfacesMeta> {
+    // Field 20, with a length.
+    let tag = [0xa2, 1];
+    match wire::decode_meta(encoded.starts_with(&tag).then_some(encoded)?, 0) {
+        Ok(Some(Kind::Surfaces(surfaces))) => Some(surfaces),
+        _ => None,
+    }
+}
+
 /// What the stream is that a frame is of.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Stream<'a> {
@@ -180,6 +196,10 @@ pub(crate) struct Stream<'a> {
     pub(crate) video: Option<&'a crate::video::Stream>,
     /// Raw audio, as the caps have it.
     pub(crate) audio: Option<&'a gst_audio::AudioInfo>,
+    /// The buffer is a batch of DeepStream's surfaces.
+    pub(crate) nvmm: bool,
+    /// How many pictures the buffer has.
+    pub(crate) pictures: usize,
 }
 
 /// Puts `metas` on `buffer`. `lost` is told the kind of each that cannot be put there, and why.
@@ -242,8 +262,11 @@ fn attach_one(
         Kind::ReferenceTimestamp(meta) => generic::attach_reference_timestamp(buffer, meta),
         Kind::Protection(meta) => generic::attach_protection(buffer, meta, names),
         Kind::Custom(meta) => generic::attach_custom(buffer, meta, names),
+        Kind::Payload(meta) if stream.nvmm => deepstream::attach_payload(buffer, meta, stream.pictures),
         Kind::Payload(meta) => generic::attach_payload(buffer, meta),
-        Kind::Batch(meta) => deepstream::attach(buffer, meta),
+        Kind::Batch(meta) => deepstream::attach(buffer, meta, stream.pictures),
+        // What it says of the colours is for those who make surfaces.
+        Kind::Surfaces(_) => Ok(()),
         Kind::Relation(meta) => relation::attach(buffer, meta),
         Kind::Serialized(bytes) => gst_newer::serialize::deserialize(buffer, bytes)
             .map_err(|err| Malformed(format!("a meta as GStreamer serialises it: {err}"))),
@@ -269,6 +292,7 @@ fn name_of(kind: &Kind) -> &str {
         Kind::Custom(custom) => &custom.name,
         Kind::Payload(_) => generic::PAYLOAD,
         Kind::Batch(_) => deepstream::API,
+        Kind::Surfaces(_) => "NvBufSurface",
         Kind::Relation(_) => relation::API,
         Kind::Serialized(_) => "serialised by GStreamer",
     }

@@ -52,7 +52,7 @@ fn a_crop_must_be_within_the_picture() {
         VideoCropMeta::add(buffer, (1, 2, 80, 4));
     });
     let video = crate::video::Stream::new(info.build().unwrap());
-    let (arrived, lost) = cross(&buffer, Stream { video: Some(&video), audio: None });
+    let (arrived, lost) = cross(&buffer, Stream { video: Some(&video), ..Stream::default() });
     assert_eq!((arrived.meta::<VideoCropMeta>().is_none(), lost.len()), (true, 1), "{lost:?}");
 }
 
@@ -154,7 +154,7 @@ fn audio_metas_cross() {
         AudioClippingMeta::add(buffer, ClockTime::SECOND, ClockTime::MSECOND);
         AudioLevelMeta::add(buffer, 99, true);
     });
-    let (arrived, lost) = cross(&buffer, Stream { video: None, audio: Some(&info) });
+    let (arrived, lost) = cross(&buffer, Stream { audio: Some(&info), ..Stream::default() });
     assert_eq!(lost, [""; 0]);
     let meta = arrived.meta::<AudioMeta>().unwrap();
     assert_eq!((meta.info(), meta.samples(), meta.offsets()), (&info, 480, &[0, 1920][..]));
@@ -255,7 +255,7 @@ fn further_layouts_cross_behind_the_first() {
     let mut arrived = with(|_| ());
     let first = crate::video::decode(&frame.header.metas[0], 7680, Some(&video)).unwrap().unwrap();
     first.attach(arrived.make_mut()).unwrap();
-    let stream = Stream { video: Some(&video), audio: None };
+    let stream = Stream { video: Some(&video), ..Stream::default() };
     let names = Names::default();
     attach(arrived.make_mut(), &frame.header.metas[1..], stream, &names, |kind, why| panic!("{kind}: {why}"));
     assert_eq!(arrived.iter_meta::<VideoMeta>().map(|meta| meta.id()).collect::<Vec<_>>(), [0, 1]);

@@ -30,13 +30,14 @@ pub(crate) fn buffer(buffer: &gst::BufferRef) -> String {
     for meta in buffer.iter_meta::<VideoMeta>() {
         let _ = write!(
             line,
-            " video={:?}:{}x{}:{:?}:{:?}:{:#x}",
+            " video={:?}:{}x{}:{:?}:{:?}:{:#x}:{}",
             meta.format(),
             meta.width(),
             meta.height(),
             meta.offset(),
             meta.stride(),
-            meta.video_frame_flags().bits()
+            meta.video_frame_flags().bits(),
+            crate::layouts::pixels(buffer, &meta)
         );
     }
     line

@@ -12,6 +12,7 @@
 
 mod commands;
 mod describe;
+mod layouts;
 mod metas;
 mod script;
 mod source;

@@ -6,7 +6,7 @@
 //! * `start CAPS`: a stream-start, these caps and a plain time segment
 //! * `buffer [count=N] [mem=LEN[xN],…] [seed=N] [pts=N] [dts=N] [duration=N] [offset=N] [offset-end=N] [flags=0xN]
 //!   [video=FORMAT:WIDTHxHEIGHT:OFFSETS:STRIDES] [metas=KIND[*N],…|all]`. With a count, the times and the offsets go on from
-//!   buffer to buffer. The kinds of metas are in `metas/attach.rs`.
+//!   buffer to buffer. There may be several layouts (`video`). The kinds of metas are in `metas/attach.rs`.
 
 use gst::glib;
 use gst::prelude::*;
@@ -122,7 +122,7 @@ struct Spec {
     offset: Option<u64>,
     offset_end: Option<u64>,
     flags: u32,
-    video: Option<Video>,
+    video: Vec<Video>,
     metas: metas::Wanted,
 }
 
@@ -147,7 +147,7 @@ impl Spec {
             offset: None,
             offset_end: None,
             flags: 0,
-            video: None,
+            video: vec![],
             metas: metas::Wanted::default(),
         };
         for (name, value) in fields(text)? {
@@ -165,7 +165,7 @@ impl Spec {
                     let hex = value.strip_prefix("0x").ok_or("flags=0xN")?;
                     spec.flags = u32::from_str_radix(hex, 16).map_err(|e| e.to_string())?;
                 }
-                "video" => spec.video = Some(Video::parse(value).ok_or("video=FORMAT:WxH:OFFSETS:STRIDES")?),
+                "video" => spec.video.push(Video::parse(value).ok_or("video=FORMAT:WxH:OFFSETS:STRIDES")?),
                 "metas" => spec.metas = metas::Wanted::parse(value)?,
                 _ => return Err(format!("a buffer has no `{name}`")),
             }
@@ -197,7 +197,7 @@ impl Spec {
         b.set_offset(self.offset.map_or(NO_OFFSET, |o| o + n));
         b.set_offset_end(self.offset_end.map_or(NO_OFFSET, |o| o + n));
         b.set_flags(gst::BufferFlags::from_bits_retain(self.flags));
-        if let Some(v) = &self.video {
+        for v in &self.video {
             VideoMeta::add_full(
                 b,
                 VideoFrameFlags::empty(),
