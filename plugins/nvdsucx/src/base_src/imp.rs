@@ -164,6 +164,11 @@ impl UcxSrc {
         self.settings.get_or_init(|| Mutex::new(Settings::new(self.role())))
     }
 
+    /// What makes the buffers, if they are batches of surfaces.
+    pub(super) fn batches(&self) -> Option<Arc<Batches>> {
+        self.state.lock().unwrap().format.nvmm.clone()
+    }
+
     /// The caps that the pad has to offer.
     fn offered(&self) -> gst::Caps {
         let buf_type = self.settings().lock().unwrap().buf_type;
@@ -432,6 +437,11 @@ impl BaseSrcImpl for UcxSrc {
         {
             let min = event::clock_time(Some(latency.min)).unwrap_or_default();
             query.set(latency.live, min, event::clock_time(latency.max));
+            return true;
+        }
+        if let gst::QueryViewMut::Custom(query) = query.view_mut()
+            && self.answer_deepstream(query.structure_mut())
+        {
             return true;
         }
         let gpu = self.session().and_then(|session| session.gpu.context());

@@ -76,6 +76,17 @@ impl UcxSrc {
         }
         Ok(chosen)
     }
+
+    /// Answers what DeepStream's elements ask of where batches come from; false if it is something else, or there are none.
+    pub(super) fn answer_deepstream(&self, question: &mut gst::StructureRef) -> bool {
+        let Some(surfaces) = self.batches() else { return false };
+        match question.name().as_str() {
+            "nv-batch-size" => question.set("batch-size", surfaces.batch_size()),
+            "num-surfaces-per-buffers" => question.set("num-surfaces-per-buffers", 1u32),
+            _ => return false,
+        }
+        true
+    }
 }
 
 /// The kind of memory, and why it is none that downstream takes.

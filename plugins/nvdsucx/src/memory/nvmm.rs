@@ -83,6 +83,11 @@ impl Batches {
         Ok(Self { pool, context: context.map(OnceLock::from).unwrap_or_default() })
     }
 
+    /// How many surfaces a buffer has.
+    pub(crate) fn batch_size(&self) -> u32 {
+        self.pool.config().batch_size
+    }
+
     /// The GPU that frames should land in the memory of.
     pub(crate) fn context(&self) -> Option<&Context> {
         self.context.get()
@@ -167,5 +172,181 @@ fn unusable(err: Error) -> Unusable {
     match err {
         Error::Frame(text) => Unusable::Malformed(Malformed(text)),
         err => Unusable::Gpu(err.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ::deepstream::DeepStream;
+    use dsmeta::model::{Object, VideoBatch, VideoFrame};
+    use dsmeta::{Batch, PayloadKind};
+    use gst_video::{VideoFormat, VideoInfo};
+    use nvdsucx_session::Payload;
+
+    use super::*;
+    use crate::meta::{Names, Stream as MetaStream};
+
+    /// A stream of NV12, and what makes batches of it; `None`, said to be skipped, without DeepStream's libraries.
+    fn batches(test: &str, batch_size: u32) -> Option<(Stream, Batches)> {
+        gst::init().unwrap();
+        let info = VideoInfo::builder(VideoFormat::Nv12, 32, 18).build().unwrap();
+        let mut caps = info.to_caps().unwrap();
+        caps.make_mut().set_features(0, Some(gst::CapsFeatures::new([nvmm::FEATURE])));
+        let config = PoolConfig { memory: nvmm::MemoryType::System, gpu: 0, batch_size, buffers: 1 };
+        match nvmm::available() {
+            Ok(()) => Some((Stream::new(info), Batches::new(&caps, config, None).unwrap())),
+            Err(err) => {
+                eprintln!("{test}: skipped, {err}");
+                None
+            }
+        }
+    }
+
+    /// A frame with a picture of 32 x 18 for each of `layouts`, which are places and strides of the first plane.
+    fn frame(layouts: &[(u64, i32)], metas: Vec<Kind>) -> ReceivedFrame {
+        let layout = |(id, (start, stride)): (usize, &(u64, i32))| {
+            Kind::Video(wire::VideoMeta {
+                format: "NV12".to_owned(),
+                width: 32,
+                height: 18,
+                offsets: vec![*start, start + 18 * u64::from(stride.unsigned_abs())],
+                strides: vec![*stride; 2],
+                id: id as i32,
+                ..wire::VideoMeta::default()
+            })
+        };
+        let metas = layouts.iter().enumerate().map(layout).chain(metas).map(wire::encode_meta).collect();
+        let bytes: Vec<u8> = (0..4000_u32).map(|at| (at * 7 / 3) as u8).collect();
+        let header = FrameHeader { memories: vec![4000], metas, pts: Some(5), ..FrameHeader::default() };
+        ReceivedFrame { header, payload: Payload::Copied(bytes.into()), discontinuity: true }
+    }
+
+    fn departing(buffer: &gst::Buffer, stream: &Stream) -> Frame {
+        let departing = to_frame(buffer, stream, |kind, why| panic!("{kind}: {why}")).unwrap();
+        assert_eq!(departing.gpu, None);
+        departing.frame
+    }
+
+    /// `frame` at the other end.
+    fn received(frame: Frame) -> ReceivedFrame {
+        let bytes =
+            frame.regions.iter().flat_map(|region| region.host_bytes().unwrap()).copied().collect::<Vec<_>>();
+        let memories = frame.regions.iter().map(|region| region.len() as u64).collect();
+        let header = FrameHeader { memories, ..frame.header };
+        ReceivedFrame { header, payload: Payload::Copied(bytes.into()), discontinuity: false }
+    }
+
+    fn complete(arrived: Arrived) -> gst::Buffer {
+        arrived.complete(MetaStream::default(), &Names::default(), |kind, why| panic!("{kind}: {why}"))
+    }
+
+    /// The pixel in the upper left corner of each picture, as it is on its way.
+    fn corners(frame: &Frame) -> Vec<u8> {
+        frame.regions.iter().map(|region| region.host_bytes().unwrap()[0]).collect()
+    }
+
+    fn byte(at: u32) -> u8 {
+        (at * 7 / 3) as u8
+    }
+
+    #[test]
+    fn a_batch_arrives_as_it_was() {
+        let Some((stream, batches)) = batches("a_batch_arrives_as_it_was", 3) else { return };
+        let colors = Kind::Surfaces(wire::SurfacesMeta { batch_size: 4, colors: vec![7, 33] });
+        let arrived = batches.import(frame(&[(3, 40), (2000, 33)], vec![colors]), &stream).unwrap();
+        assert_eq!(arrived.surfaces, Some(2));
+        let buffer = complete(arrived);
+        assert_eq!(buffer.pts(), Some(gst::ClockTime::from_nseconds(5)));
+        assert!(buffer.flags().contains(gst::BufferFlags::DISCONT));
+        let sent = departing(&buffer, &stream);
+        assert_eq!(corners(&sent), [byte(3), byte(2000)]);
+        let surfaces = sent.header.metas.iter().find_map(|meta| meta::surfaces(meta)).unwrap();
+        assert_eq!(surfaces, wire::SurfacesMeta { batch_size: 3, colors: vec![7, 33] });
+        assert_eq!(sent.header.metas.len(), 3);
+
+        let again = complete(batches.import(received(sent.clone()), &stream).unwrap());
+        let again = departing(&again, &stream);
+        assert_eq!((corners(&again), &again.header.metas), (corners(&sent), &sent.header.metas));
+    }
+
+    #[test]
+    fn a_frame_without_a_layout_is_one_picture() {
+        let Some((stream, batches)) = batches("a_frame_without_a_layout_is_one_picture", 3) else { return };
+        let buffer = complete(batches.import(frame(&[], vec![]), &stream).unwrap());
+        assert_eq!(corners(&departing(&buffer, &stream)), [byte(0)]);
+    }
+
+    #[test]
+    fn a_crop_is_applied() {
+        let Some((stream, batches)) = batches("a_crop_is_applied", 1) else { return };
+        let mut cropped =
+            frame(&[], vec![Kind::Crop(wire::VideoCropMeta { x: 4, y: 3, width: 32, height: 18 })]);
+        let large = Kind::Video(wire::VideoMeta {
+            format: "NV12".to_owned(),
+            width: 40,
+            height: 24,
+            offsets: vec![0, 1200],
+            strides: vec![50, 50],
+            ..wire::VideoMeta::default()
+        });
+        cropped.header.metas.insert(0, wire::encode_meta(large));
+        let buffer = complete(batches.import(cropped, &stream).unwrap());
+        assert_eq!(corners(&departing(&buffer, &stream)), [byte(3 * 50 + 4)]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let Some((stream, batches)) = batches("what_does_not_fit_is_refused", 2) else { return };
+        let colors = || Kind::Surfaces(wire::SurfacesMeta { batch_size: 8, colors: vec![6; 3] });
+        let three = [(0, 40), (1000, 40), (2000, 40)];
+        let error = batches.import(frame(&three, vec![colors()]), &stream).err().unwrap().to_string();
+        assert!(error.contains("nvbuf-batch-size=2") && error.contains("set it to 8"), "{error}");
+        for layout in [(3500, 40), (0, 31), (0, i32::MAX), (u64::MAX >> 1, 40)] {
+            let result = batches.import(frame(&[layout], vec![]), &stream);
+            assert!(matches!(result, Err(Unusable::Malformed(_))), "{layout:?}");
+        }
+        // Of another size, or shorter than it says.
+        let mut small = frame(&[], vec![]);
+        small.payload = Payload::Copied(vec![0; 100].into());
+        assert!(batches.import(small, &stream).is_err());
+        let other = Stream::new(VideoInfo::builder(VideoFormat::Nv12, 64, 18).build().unwrap());
+        assert!(batches.import(frame(&[(0, 64)], vec![]), &other).is_err());
+    }
+
+    #[test]
+    fn deepstream_s_metadata_is_of_each_surface() {
+        let Some((stream, batches)) = batches("deepstream_s_metadata_is_of_each_surface", 2) else { return };
+        let deepstream = DeepStream::load().unwrap();
+        let colors = || vec![Kind::Surfaces(wire::SurfacesMeta { batch_size: 2, colors: vec![6; 2] })];
+        let mut buffer = complete(batches.import(frame(&[(0, 40), (2000, 40)], colors()), &stream).unwrap());
+        let of = |slot: u32| VideoFrame {
+            batch_id: slot,
+            source_id: 7 + slot,
+            objects: vec![Object { label: format!("object {slot}"), ..Object::default() }],
+            ..VideoFrame::default()
+        };
+        let frames = vec![of(0), of(1)];
+        let batch = Batch::Video(VideoBatch { max_frames_in_batch: 2, frames, ..VideoBatch::default() });
+        deepstream.attach(buffer.make_mut(), &batch).unwrap();
+        let arrived = complete(batches.import(received(departing(&buffer, &stream)), &stream).unwrap());
+        assert_eq!(deepstream.read(&arrived), deepstream.read(&buffer));
+        assert!(deepstream.read(&arrived).unwrap().is_some());
+
+        // What nvdsmetainsert made is where nvdsmetaextract looks for it.
+        deepstream.set_payload(buffer.make_mut(), PayloadKind::Video.number(), b"bytes").unwrap();
+        let arrived = complete(batches.import(received(departing(&buffer, &stream)), &stream).unwrap());
+        assert_eq!(deepstream.payload(&arrived), Some((PayloadKind::Video.number(), b"bytes".to_vec())));
+        let Some(Batch::Video(arrived)) = deepstream.read(&arrived).unwrap() else { panic!("no batch meta") };
+        assert_eq!(arrived.frames.iter().map(|frame| frame.batch_id).collect::<Vec<_>>(), [0, 1]);
+
+        // Three frames are too many for two surfaces.
+        let three = Batch::Video(VideoBatch { frames: vec![of(0), of(1), of(2)], ..VideoBatch::default() });
+        let three = dsmeta::encode(&three, dsmeta::Style::Safe).unwrap();
+        let meta = Kind::Batch(wire::PayloadMeta { r#type: three.kind.number(), data: three.bytes });
+        let metas = colors().into_iter().chain([meta]).collect();
+        let mut lost = 0;
+        let arrived = batches.import(frame(&[(0, 40), (2000, 40)], metas), &stream).unwrap();
+        arrived.complete(MetaStream::default(), &Names::default(), |_, _| lost += 1);
+        assert_eq!(lost, 1);
     }
 }
