@@ -1,9 +1,10 @@
 //! DeepStream's memory between processes: system memory to NVMM, from there to others' NVMM, and back to system memory.
 //!
-//! The surfaces are in the CPU's memory, which DeepStream's libraries make without a GPU. A process between sender and receiver
-//! has the buffers as NVMM.
+//! A process between sender and receiver has the buffers as NVMM, where no test says otherwise in the CPU's memory: DeepStream's
+//! libraries make that without a GPU.
 
 use std::env;
+use std::path::Path;
 
 use nvdsucx_tests::link::SCRIPT;
 use nvdsucx_tests::peer::{Peer, SOON};
@@ -37,9 +38,8 @@ impl Chain {
         let mut port = sender.port();
         let mut running = Vec::new();
         for relay in relays {
-            let properties = format!("nvbuf-memory-type=nvbuf-mem-system {relay}");
             let head = format!(
-                "nvdsucxclientsrc port={port} {properties} ! video/x-raw(memory:NVMM) ! identity name=probe silent=true !"
+                "nvdsucxclientsrc port={port} nvbuf-memory-type=nvbuf-mem-system {relay} ! video/x-raw(memory:NVMM) ! identity name=probe silent=true !"
             );
             let relay = link.clone().head(&head).sender(0).start();
             port = relay.port();
@@ -152,6 +152,37 @@ fn every_surface_of_a_batch_has_its_own_picture() {
 }
 
 #[test]
+fn surfaces_in_a_gpu_s_memory_go_to_any_other() {
+    let test = "surfaces_in_a_gpu_s_memory_go_to_any_other";
+    if !libraries(test) {
+        return;
+    }
+    if !Path::new("/dev/nvidiactl").exists() {
+        eprintln!("{test}: skipped, there is no GPU");
+        return;
+    }
+    let memory = |name: &str| format!("nvbuf-batch-size=3 nvbuf-memory-type=nvbuf-mem-{name}");
+    for transport in TRANSPORTS {
+        for (from, to) in [
+            ("cuda-device", "cuda-device"),
+            ("cuda-device", "system"),
+            ("system", "cuda-device"),
+            ("default", "cuda-pinned"),
+            ("cuda-pinned", "cuda-unified"),
+            ("cuda-unified", "default"),
+        ] {
+            let (from, to) = (memory(from), memory(to));
+            let mut chain = Chain::start(transport, SCRIPT, &[&from, &to], CONVERT);
+            chain.sender.push(&[BATCH_CAPS, BATCH, "eos"]);
+            let (sent, arrived) = chain.finish(4);
+            for (sent, arrived) in sent.iter().zip(&arrived) {
+                assert_eq!((pixels(arrived), pixels(sent).len()), (pixels(sent), 3), "{from} to {to}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_batch_that_is_too_large_is_an_error_that_names_both_sizes() {
     if !libraries("a_batch_that_is_too_large_is_an_error_that_names_both_sizes") {
         return;
@@ -189,6 +220,15 @@ fn without_the_libraries_nvmm_is_not_offered_and_the_log_says_what_to_install() 
     receiver.lines_until(5, "buffer ");
     receiver.line("eos");
     receiver.assert_no_error();
+}
+
+#[test]
+fn what_is_no_video_is_not_sent_from_nvmm() {
+    let (mut sender, receiver) = Link::new(Pairing::ServerSink, Transport::Default).start_connected();
+    sender.push(&["start audio/x-raw(memory:NVMM),format=S16LE,rate=48000,channels=2", "buffer mem=24"]);
+    let error = sender.line("error ");
+    assert!(error.contains("memory:NVMM that is no raw video"), "{error}");
+    assert_eq!(receiver.count("buffer "), 0);
 }
 
 #[test]

@@ -494,6 +494,8 @@ impl BaseSinkImpl for UcxSink {
         };
         let made = match &video {
             Some(stream) if nvmm => self.batch(&session, buffer, stream, lost),
+            // It holds addresses.
+            None if nvmm => Err(Malformed("memory:NVMM that is no raw video".to_owned())),
             video => crate::buffer::to_frame(buffer, video.as_deref(), &session.gpu, lost),
         };
         let frame = made.map_err(|err| {

@@ -38,6 +38,11 @@ impl UcxSrc {
         settings: &Settings,
     ) -> Result<Chosen, gst::ErrorMessage> {
         let (Some(sent), Some(_)) = (Kind::of(caps), video::format_of(caps)) else {
+            // Elements would follow addresses in it.
+            if caps.iter_with_features().any(|(_, features)| features.contains(nvmm::FEATURE)) {
+                let text = format!("the sender's caps {caps} are of memory:NVMM, but of no raw video");
+                return Err(gst::error_msg!(gst::StreamError::Format, ("{text}")));
+            }
             return Ok(Chosen { caps: caps.clone(), gpu: None, nvmm: None, missing: None });
         };
         let accepted = self.obj().src_pad().peer_query_caps(None);
