@@ -223,12 +223,41 @@ fn without_the_libraries_nvmm_is_not_offered_and_the_log_says_what_to_install() 
 }
 
 #[test]
-fn what_is_no_video_is_not_sent_from_nvmm() {
+fn what_is_no_batch_is_not_sent_from_nvmm() {
     let (mut sender, receiver) = Link::new(Pairing::ServerSink, Transport::Default).start_connected();
-    sender.push(&["start audio/x-raw(memory:NVMM),format=S16LE,rate=48000,channels=2", "buffer mem=24"]);
+    sender.push(&["start application/x-other(memory:NVMM)", "buffer mem=72"]);
     let error = sender.line("error ");
-    assert!(error.contains("memory:NVMM that is no raw video"), "{error}");
+    assert!(error.contains("NvBufAudio has 72 bytes"), "{error}");
     assert_eq!(receiver.count("buffer "), 0);
+}
+
+#[test]
+fn audio_goes_through_batches() {
+    if !libraries("audio_goes_through_batches") {
+        return;
+    }
+    for transport in TRANSPORTS {
+        let head = "audiotestsrc num-buffers=20 samplesperbuffer=441 ! \
+                    audio/x-raw,format=F32LE,rate=44100,channels=2,layout=interleaved ! identity name=probe silent=true !";
+        let link = Link::new(Pairing::ServerSink, transport).buf_type("nvdsucx-buf-nv-audio").head(head);
+        let sender = link.sender(0).start();
+        let relay = format!(
+            "nvdsucxclientsrc port={} buf-type=nvdsucx-buf-nv-audio ! audio/x-raw(memory:NVMM) ! identity name=probe silent=true !",
+            sender.port()
+        );
+        let relay = link.clone().head(&relay).sender(0).start();
+        let receiver = link.receiver(relay.port()).start();
+        receiver.line("eos");
+        let (sent, arrived) = (sender.lines_until(20, "buffer "), receiver.lines_until(20, "buffer "));
+        for (sent, arrived) in sent.iter().zip(&arrived) {
+            assert_eq!(
+                (word(sent, "mem="), word(sent, "pts=")),
+                (word(arrived, "mem="), word(arrived, "pts="))
+            );
+        }
+        assert!(relay.line("buffer n=0").contains(" mem=24:"));
+        receiver.assert_no_error();
+    }
 }
 
 #[test]

@@ -86,6 +86,10 @@ pub fn decode_meta(bytes: &[u8], payload_len: u64) -> Result<Option<Kind>, Decod
             check_range("the size of a batch", surfaces.batch_size.into(), 1, MAX_BATCH.into())?;
             check_count("surfaces in a batch", surfaces.colors.len(), MAX_MEMORIES)?;
         }
+        Some(Kind::AudioBatch(batch)) => {
+            check_range("the size of a batch", batch.batch_size.into(), 1, MAX_BATCH.into())?;
+            check_count("sources in a batch", batch.sources.len(), MAX_MEMORIES)?;
+        }
         Some(Kind::Crop(_) | Kind::Clipping(_) | Kind::Payload(_) | Kind::Batch(_) | Kind::Serialized(_))
         | None => {}
     }

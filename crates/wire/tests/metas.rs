@@ -301,6 +301,14 @@ fn batches_are_limited() {
     refused(surfaces(0, 0));
     refused(surfaces(1025, 0));
     refused(surfaces(64, 65));
+    let audio = |batch_size, sources| {
+        Kind::AudioBatch(AudioBatchMeta { batch_size, sources: vec![Default::default(); sources] })
+    };
+    taken(audio(1, 0));
+    taken(audio(1024, 64));
+    refused(audio(0, 0));
+    refused(audio(1025, 0));
+    refused(audio(64, 65));
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub enum BufType {
     #[default]
     #[enum_value(name = "Video buffers - NvBufSurface", nick = "nvdsucx-buf-video")]
     Video = 0,
-    /// Raw audio; batched, where there is DeepStream.
+    /// Raw audio; in batches, where there is DeepStream.
     #[enum_value(name = "Audio buffers - NvBufAudio", nick = "nvdsucx-buf-nv-audio")]
     NvAudio = 1,
     /// Raw audio.
@@ -38,7 +38,8 @@ impl BufType {
     /// What pads of this kind take and give here: for NVMM memory there have to be DeepStream's libraries.
     /// If there are not, `missing` is told why.
     pub(crate) fn offered(self, missing: impl FnOnce(&nvmm::Error)) -> gst::Caps {
-        let libraries = if self == Self::Video { nvmm::available() } else { Ok(()) };
+        let has_nvmm = matches!(self, Self::Video | Self::NvAudio);
+        let libraries = if has_nvmm { nvmm::available() } else { Ok(()) };
         match libraries {
             Ok(()) => self.caps(),
             Err(err) => {
@@ -57,8 +58,14 @@ impl BufType {
                 caps.merge(gst::Caps::new_empty_simple("video/x-raw"));
                 caps
             }
-            // The batched form needs DeepStream's memory; plain buffers are what is left without it.
-            Self::NvAudio | Self::RawAudio => gst::Caps::new_empty_simple("audio/x-raw"),
+            Self::NvAudio => {
+                let nvmm = devices.contains(&Kind::Nvmm).then_some(Kind::Nvmm.feature());
+                let batches = |feature| gst::Caps::builder("audio/x-raw").features([feature]).build();
+                let mut caps: gst::Caps = nvmm.map(batches).into_iter().collect();
+                caps.merge(gst::Caps::new_empty_simple("audio/x-raw"));
+                caps
+            }
+            Self::RawAudio => gst::Caps::new_empty_simple("audio/x-raw"),
             Self::Text => gst::Caps::new_empty_simple("text/x-raw"),
             Self::Any => gst::Caps::new_any(),
         }

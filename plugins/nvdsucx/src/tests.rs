@@ -207,9 +207,12 @@ fn statistics_can_be_read_before_the_start() {
 
 #[test]
 fn pads_take_what_the_buffer_type_says() {
-    let video = match ::deepstream::nvmm::available() {
-        Ok(()) => "video/x-raw(memory:CUDAMemory); video/x-raw(memory:NVMM); video/x-raw",
-        Err(_) => "video/x-raw(memory:CUDAMemory); video/x-raw",
+    let (video, nv_audio) = match ::deepstream::nvmm::available() {
+        Ok(()) => (
+            "video/x-raw(memory:CUDAMemory); video/x-raw(memory:NVMM); video/x-raw",
+            "audio/x-raw(memory:NVMM); audio/x-raw",
+        ),
+        Err(_) => ("video/x-raw(memory:CUDAMemory); video/x-raw", "audio/x-raw"),
     };
     for element in ELEMENTS {
         let element = make(element);
@@ -217,7 +220,7 @@ fn pads_take_what_the_buffer_type_says() {
         assert!(pad.pad_template_caps().is_any());
         for (buf_type, media) in [
             ("nvdsucx-buf-video", Some(video)),
-            ("nvdsucx-buf-nv-audio", Some("audio/x-raw")),
+            ("nvdsucx-buf-nv-audio", Some(nv_audio)),
             ("nvdsucx-buf-raw-audio", Some("audio/x-raw")),
             ("nvdsucx-buf-text", Some("text/x-raw")),
             ("nvdsucx-buf-any", None),

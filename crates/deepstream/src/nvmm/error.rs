@@ -23,6 +23,9 @@ pub enum Error {
     /// A surface is not as it has to be.
     #[error("a buffer of NVMM memory whose NvBufSurface {0}")]
     Surface(String),
+    /// A batch of audio is not as it has to be.
+    #[error("a buffer of NVMM memory whose NvBufAudio {0}")]
+    Audio(String),
     /// The surfaces are in memory that cannot be reached.
     #[error(
         "surfaces in memory of type {0} cannot be sent or written to: have nvvideoconvert make others \

@@ -4,12 +4,14 @@
 //! filled. Each is somewhere else, in memory of a [`MemoryType`].
 //!
 //! * [`export`]: where the surfaces of a buffer are, as regions;
+//! * [`export_audio`], [`audio_memory`]: the same for batches of audio, `NvBufAudio`, which are in the CPU's memory;
 //! * [`Pool`]: makes buffers with surfaces to be filled. DeepStream's `libnvdsbufferpool.so` does it, which is looked for where
 //!   the libraries for metadata are, when the first pool is made.
 //!
 //! What is read of an `NvBufSurface` is read once, and checked: lengths, counts, and that planes are within their surface.
 //! Structures differ in length between releases; the length of the memory tells which it is, and others are refused.
 
+mod audio;
 mod error;
 mod export;
 mod fill;
@@ -20,6 +22,7 @@ mod read;
 
 use std::fmt;
 
+pub use audio::{Audio, ExportedAudio, audio_memory, export_audio};
 pub use error::Error;
 pub use export::{Exported, export};
 pub use fill::{Filling, Picture, Piece, Source};

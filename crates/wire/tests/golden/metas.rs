@@ -105,6 +105,25 @@ pub fn all() -> Vec<GoldenMeta> {
             Kind::Surfaces(SurfacesMeta { batch_size: 4, colors: vec![6, 33] }),
             "a20106080412020621",
         ),
+        meta(
+            "audio-batch",
+            Kind::AudioBatch(AudioBatchMeta {
+                batch_size: 2,
+                sources: vec![audio_batch_meta::Source {
+                    layout: 1,
+                    format: 27,
+                    bytes_per_frame: 8,
+                    channels: 2,
+                    rate: 48_000,
+                    pad_id: 1,
+                    source_id: 2,
+                    ntp_timestamp: 3,
+                    pts: Some(4),
+                    duration: None,
+                }],
+            }),
+            "aa0118080212140801101b180820022880f7023001380240034804",
+        ),
         meta("serialized", Kind::Serialized(vec![1, 0, 0, 0]), "92010401000000"),
     ]
 }

@@ -17,6 +17,7 @@ use crate::ffi::{self, WaitEvent};
 use crate::memory::Kind;
 use crate::memory::cuda::Gpu;
 use crate::memory::nvmm::{self, Departing};
+use crate::memory::nvmm_audio;
 use crate::memory::shared::{self, SharedAllocator};
 use crate::meta::{self, Losses};
 use crate::run::{self, Run};
@@ -494,8 +495,7 @@ impl BaseSinkImpl for UcxSink {
         };
         let made = match &video {
             Some(stream) if nvmm => self.batch(&session, buffer, stream, lost),
-            // It holds addresses.
-            None if nvmm => Err(Malformed("memory:NVMM that is no raw video".to_owned())),
+            None if nvmm => nvmm_audio::to_frame(buffer, lost),
             video => crate::buffer::to_frame(buffer, video.as_deref(), &session.gpu, lost),
         };
         let frame = made.map_err(|err| {

@@ -21,6 +21,7 @@ use crate::buffer::Unusable;
 use crate::event::{self, Malformed, Received};
 use crate::memory::cuda::{Frames, Gpu};
 use crate::memory::nvmm::Batches;
+use crate::memory::nvmm_audio;
 use crate::meta::{self, Losses, Names};
 use crate::run::{self, Element as _, Run};
 use crate::settings::{Role, Settings};
@@ -51,6 +52,8 @@ struct Format {
     video: Option<Arc<video::Stream>>,
     /// Raw audio.
     audio: Option<Arc<AudioInfo>>,
+    /// How many sources its batches have room for, if it is in DeepStream's memory.
+    audio_batch: Option<u32>,
     /// Not known before it was asked.
     downstream: Option<Downstream>,
 }
@@ -257,12 +260,13 @@ impl UcxSrc {
             session.run.fail_with(self, message);
             gst::FlowError::Error
         })?;
-        let Chosen { caps: ours, gpu, nvmm, missing } = chosen;
+        let Chosen { caps: ours, gpu, nvmm, audio_batch, missing } = chosen;
         let context = gpu.as_ref().map(|frames| frames.context());
         session.gpu.decide(context.or_else(|| nvmm.as_ref()?.context()).cloned());
         session.subscriber.open_again();
         let (sent, video) = (Some(caps.clone()), video::Stream::of(&ours));
-        self.state.lock().unwrap().format = Format { sent, gpu, nvmm, video, audio, downstream: None };
+        self.state.lock().unwrap().format =
+            Format { sent, gpu, nvmm, video, audio, audio_batch, downstream: None };
         let event = if ours == *caps {
             event
         } else {
@@ -285,9 +289,12 @@ impl UcxSrc {
 
     fn take_frame(&self, session: &Session, frame: ReceivedFrame) -> Result<gst::Buffer, gst::FlowError> {
         let format = self.state.lock().unwrap().format.clone();
-        let made = match (&format.nvmm, &format.video) {
-            (Some(batches), Some(stream)) => batches.import(frame, stream),
-            (_, stream) => buffer::from_frame(frame, stream.as_deref(), format.gpu.as_deref()),
+        let made = match &format {
+            Format { nvmm: Some(batches), video: Some(stream), .. } => batches.import(frame, stream),
+            Format { audio_batch: Some(size), audio: Some(stream), .. } => {
+                nvmm_audio::import(frame, *size, stream)
+            }
+            Format { video, gpu, .. } => buffer::from_frame(frame, video.as_deref(), gpu.as_deref()),
         };
         let mut arrived = made.map_err(|err| {
             let message = match err {

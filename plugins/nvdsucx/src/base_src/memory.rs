@@ -6,6 +6,7 @@ use std::sync::Arc;
 use deepstream::nvmm;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
+use gst_audio::AudioInfo;
 use gst_base::prelude::*;
 
 use super::imp::UcxSrc;
@@ -26,8 +27,23 @@ pub(super) struct Chosen {
     pub(super) gpu: Option<Arc<Frames>>,
     /// What makes them, if they are in DeepStream's memory.
     pub(super) nvmm: Option<Arc<Batches>>,
+    /// How many sources they have room for, if they are DeepStream's batches of audio.
+    pub(super) audio_batch: Option<u32>,
     /// Why they are not in memory that downstream would take.
     pub(super) missing: Option<String>,
+}
+
+impl Chosen {
+    /// Buffers with `caps`, for which nothing is to be made.
+    fn as_it_is(caps: gst::Caps) -> Self {
+        Self { caps, gpu: None, nvmm: None, audio_batch: None, missing: None }
+    }
+}
+
+/// Whether streams with `caps` are raw audio that this GStreamer knows.
+fn is_audio(caps: &gst::CapsRef) -> bool {
+    let raw = caps.structure(0).is_some_and(|structure| structure.name() == "audio/x-raw");
+    raw && AudioInfo::from_caps(caps).is_ok()
 }
 
 impl UcxSrc {
@@ -37,13 +53,19 @@ impl UcxSrc {
         caps: &gst::Caps,
         settings: &Settings,
     ) -> Result<Chosen, gst::ErrorMessage> {
-        let (Some(sent), Some(_)) = (Kind::of(caps), video::format_of(caps)) else {
+        let kind = Kind::of(caps);
+        if let (Some(sent @ (Kind::System | Kind::Nvmm)), true) = (kind, is_audio(caps)) {
+            return Ok(self.choose_for_audio(sent, caps, settings));
+        }
+        let (Some(sent), Some(_)) = (kind, video::format_of(caps)) else {
             // Elements would follow addresses in it.
             if caps.iter_with_features().any(|(_, features)| features.contains(nvmm::FEATURE)) {
-                let text = format!("the sender's caps {caps} are of memory:NVMM, but of no raw video");
+                let text = format!(
+                    "the sender's caps {caps} are of memory:NVMM, but of neither raw video nor raw audio"
+                );
                 return Err(gst::error_msg!(gst::StreamError::Format, ("{text}")));
             }
-            return Ok(Chosen { caps: caps.clone(), gpu: None, nvmm: None, missing: None });
+            return Ok(Chosen::as_it_is(caps.clone()));
         };
         let accepted = self.obj().src_pad().peer_query_caps(None);
         let mut caps = caps.clone();
@@ -68,7 +90,7 @@ impl UcxSrc {
             cuda::Context::for_element(self.obj().upcast_ref(), gpu_id)
                 .map_err(|err| gst::error_msg!(gst::ResourceError::Failed, ("no GPU {gpu_id}: {err}")))
         };
-        let mut chosen = Chosen { caps, gpu: None, nvmm: None, missing };
+        let mut chosen = Chosen { missing, ..Chosen::as_it_is(caps) };
         match kind {
             Kind::System => {}
             Kind::Cuda => chosen.gpu = Frames::new(context()?, &chosen.caps).map(Arc::new),
@@ -80,6 +102,15 @@ impl UcxSrc {
             }
         }
         Ok(chosen)
+    }
+
+    /// The same for audio, which is the CPU's in any case.
+    fn choose_for_audio(&self, sent: Kind, caps: &gst::Caps, settings: &Settings) -> Chosen {
+        let accepted = self.obj().src_pad().peer_query_caps(None);
+        let takes = |kind: &Kind| sent.replaced_in(caps, *kind).can_intersect(&accepted);
+        let kind = [sent, Kind::System, Kind::Nvmm].into_iter().find(takes).unwrap_or(Kind::System);
+        let audio_batch = (kind == Kind::Nvmm).then_some(settings.surfaces().batch_size);
+        Chosen { audio_batch, ..Chosen::as_it_is(sent.replaced_in(caps, kind)) }
     }
 
     /// Answers what DeepStream's elements ask of where batches come from; false if it is something else, or there are none.

@@ -2,6 +2,7 @@
 
 pub(crate) mod cuda;
 pub(crate) mod nvmm;
+pub(crate) mod nvmm_audio;
 pub(crate) mod shared;
 pub(crate) mod system;
 

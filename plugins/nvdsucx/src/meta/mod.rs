@@ -189,6 +189,16 @@ pub(crate) fn surfaces(encoded: &[u8]) -> Option<wire::SurfacesMeta> {
     }
 }
 
+/// What `encoded` says of a batch of audio, if that is what it is.
+pub(crate) fn audio_batch(encoded: &[u8]) -> Option<wire::AudioBatchMeta> {
+    // Field 21, with a length.
+    let tag = [0xaa, 1];
+    match wire::decode_meta(encoded.starts_with(&tag).then_some(encoded)?, 0) {
+        Ok(Some(Kind::AudioBatch(batch))) => Some(batch),
+        _ => None,
+    }
+}
+
 /// What the stream is that a frame is of.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Stream<'a> {
@@ -267,6 +277,10 @@ fn attach_one(
         Kind::Batch(meta) => deepstream::attach(buffer, meta, stream.pictures),
         // What it says of the colours is for those who make surfaces.
         Kind::Surfaces(_) => Ok(()),
+        Kind::AudioBatch(batch) if batch.sources.len() > 1 => {
+            Err(Malformed(format!("the audio of {} sources in one buffer", batch.sources.len())))
+        }
+        Kind::AudioBatch(_) => Ok(()),
         Kind::Relation(meta) => relation::attach(buffer, meta),
         Kind::Serialized(bytes) => gst_newer::serialize::deserialize(buffer, bytes)
             .map_err(|err| Malformed(format!("a meta as GStreamer serialises it: {err}"))),
@@ -293,6 +307,7 @@ fn name_of(kind: &Kind) -> &str {
         Kind::Payload(_) => generic::PAYLOAD,
         Kind::Batch(_) => deepstream::API,
         Kind::Surfaces(_) => "NvBufSurface",
+        Kind::AudioBatch(_) => "NvBufAudio",
         Kind::Relation(_) => relation::API,
         Kind::Serialized(_) => "serialised by GStreamer",
     }
