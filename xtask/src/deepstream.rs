@@ -1,39 +1,36 @@
 //! DeepStream's libraries for the tests, so that they can be loaded where there is no CUDA, too.
 
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
 
 use crate::fetch::{CUDA_RUNTIME, DEEPSTREAM};
-use crate::shell::{Workspace, run};
+use crate::shell::{self, Workspace, run};
 
 const DRIVER: &str = "libcuda.so.1";
 
-/// The folder of the libraries. What they need of CUDA lies beside them, where they look first: its runtime, and where there is
-/// no driver an empty one, which is enough for surfaces in the CPU's memory.
+/// A folder with the libraries, and what they need of CUDA, for which they look beside themselves first: its runtime, and where
+/// there is no driver an empty one, which is enough for surfaces in the CPU's memory.
 pub(crate) fn libraries(workspace: &Workspace, offline: bool) -> anyhow::Result<PathBuf> {
-    let folder = DEEPSTREAM.fetch(workspace, offline)?;
+    let wheel = DEEPSTREAM.fetch(workspace, offline)?;
     let runtime = CUDA_RUNTIME.fetch(workspace, offline)?;
-    let name = runtime.file_name().context("the runtime has no name")?;
-    remove(&folder.join(name))?;
-    std::os::unix::fs::symlink(&runtime, folder.join(name)).context("cannot link CUDA's runtime")?;
-    let driver = folder.join(DRIVER);
-    remove(&driver)?;
+    // Not the one that they were unpacked to: what is in that is NVIDIA's alone.
+    let folder = workspace.target.join("deepstream-tests");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).with_context(|| format!("cannot empty {}", folder.display()))?;
+    }
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    for file in shell::entries(&wheel)?.into_iter().chain([runtime]).filter(|file| file.is_file()) {
+        let name = file.file_name().context("a file without a name")?;
+        // No symbolic ones: whoever follows them has nothing beside the file.
+        std::fs::hard_link(&file, folder.join(name))
+            .with_context(|| format!("cannot link {}", file.display()))?;
+    }
     if !has_driver() {
-        make_driver(&driver).context("cannot make a library in place of CUDA's driver")?;
+        make_driver(&folder.join(DRIVER)).context("cannot make a library in place of CUDA's driver")?;
     }
     Ok(folder)
-}
-
-fn remove(path: &Path) -> anyhow::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", path.display()))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Whether the loader finds CUDA's driver.
