@@ -86,7 +86,8 @@ fn video_goes_to_nvmm_and_back_as_it_was() {
                  identity name=probe silent=true !"
             );
             // A fakesink knows no layouts, so what arrives is as GStreamer packs it.
-            let chain = Chain::start(transport, &head, &[""], "! fakesink name=probe sync=false");
+            let chain =
+                Chain::start(transport, &head, &[""], "! video/x-raw ! fakesink name=probe sync=false");
             let (sent, arrived) = chain.finish(5);
             for (sent, arrived) in sent.iter().zip(&arrived) {
                 for name in ["mem=", "pts=", "duration="] {
@@ -99,7 +100,7 @@ fn video_goes_to_nvmm_and_back_as_it_was() {
 
 /// Takes any layout.
 const CONVERT: &str =
-    "! identity name=probe silent=true ! videoconvert ! video/x-raw,format=I420 ! fakesink sync=false";
+    "! identity name=probe silent=true ! videoconvert ! video/x-raw,format=AYUV ! fakesink sync=false";
 
 #[test]
 fn odd_sizes_and_strides_go_to_nvmm_and_back() {
@@ -239,7 +240,9 @@ fn audio_goes_through_batches() {
     for transport in TRANSPORTS {
         let head = "audiotestsrc num-buffers=20 samplesperbuffer=441 ! \
                     audio/x-raw,format=F32LE,rate=44100,channels=2,layout=interleaved ! identity name=probe silent=true !";
-        let link = Link::new(Pairing::ServerSink, transport).buf_type("nvdsucx-buf-nv-audio").head(head);
+        let tail = "! audio/x-raw ! fakesink name=probe sync=false";
+        let link =
+            Link::new(Pairing::ServerSink, transport).buf_type("nvdsucx-buf-nv-audio").head(head).tail(tail);
         let sender = link.sender(0).start();
         let relay = format!(
             "nvdsucxclientsrc port={} buf-type=nvdsucx-buf-nv-audio ! audio/x-raw(memory:NVMM) ! identity name=probe silent=true !",
