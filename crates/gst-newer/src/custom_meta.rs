@@ -59,20 +59,25 @@ pub fn tags(name: &str) -> Option<Vec<String>> {
     Some(gst::meta::meta_api_type_get_tags(api).iter().map(|tag| tag.as_str().to_owned()).collect())
 }
 
+/// Whether there is a meta of this name, custom or not.
+pub(crate) fn is_known(name: &str) -> bool {
+    any_info(name).is_some()
+}
+
 /// What is registered of a custom meta.
 fn info(name: &str) -> Option<&'static gst::ffi::GstMetaInfo> {
+    // SAFETY: it is one that GStreamer knows.
+    any_info(name).filter(|info| unsafe { gst::ffi::gst_meta_info_is_custom(*info) } != glib::ffi::GFALSE)
+}
+
+/// What is registered of a meta.
+fn any_info(name: &str) -> Option<&'static gst::ffi::GstMetaInfo> {
     gst::assert_initialized();
     if name.contains('\0') {
         return None;
     }
     // SAFETY: the name is a text that ends with a NUL. What is registered stays, and does not change.
-    unsafe {
-        let info = gst::ffi::gst_meta_get_info(name.to_glib_none().0);
-        if info.is_null() || gst::ffi::gst_meta_info_is_custom(info) == glib::ffi::GFALSE {
-            return None;
-        }
-        Some(&*info)
-    }
+    unsafe { gst::ffi::gst_meta_get_info(name.to_glib_none().0).as_ref() }
 }
 
 /// Whether GLib takes the name for a type, and GStreamer for a structure, which a custom meta has.

@@ -11,8 +11,8 @@
 //! | the rest | payload |
 //!
 //! GStreamer adds these lengths up in 32 bits and trusts the payload: what comes from a peer would make it read outside
-//! of the frame, or abort. So a frame is taken apart here first, and only these metas are let through, their payloads
-//! checked, too:
+//! of the frame, or abort. So a frame is taken apart here first, and the payloads of GStreamer's own readers are checked,
+//! too:
 //!
 //! * custom metas that are registered: the text of a structure;
 //! * `GstReferenceTimestampMeta`: two times, the text of caps, and with 1.28 the text of a structure.
@@ -20,6 +20,9 @@
 //! GStreamer serialises two more kinds, `GstVideoMeta` and `GstAudioMeta`. They are refused: their numbers lead into the
 //! frame's memory, so that they need a reader that knows the frame; and the audio one cannot be written for
 //! interleaved samples, where GStreamer follows a null pointer.
+//!
+//! The payload of any other kind is for the reader that whoever registered that kind has registered with it. It gets the
+//! payload and its length, which are right, and has to know what to think of the bytes.
 
 use std::str::FromStr;
 use std::sync::OnceLock;
@@ -38,6 +41,9 @@ pub const MAX_NAME: usize = 255 - HEAD_LEN - 2;
 const HEAD_LEN: usize = 8;
 
 const REFERENCE_TIMESTAMP: &str = "GstReferenceTimestampMeta";
+
+/// What only a reader that knows the frame can read.
+const REFUSED: [&str; 2] = ["GstVideoMeta", "GstAudioMeta"];
 
 /// A serialised meta, its lengths checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,22 +95,19 @@ impl<'a> Frame<'a> {
             let structure = texts(self.payload, "the structure of a custom meta")?;
             let [structure] = structure[..] else { return Err(Error::Malformed { what: "a custom meta" }) };
             check_structure("the structure of a custom meta", structure)?;
-        } else {
+        } else if REFUSED.contains(&self.name) || !crate::custom_meta::is_known(self.name) {
             return Err(Error::Kind { name: quoted(self.name) });
         }
         Ok(())
     }
 }
 
-/// Whether a meta is of a kind that [`serialize`] and [`deserialize`] take.
-pub fn is_taken(meta: &gst::MetaRef<'_, gst::Meta>) -> bool {
-    meta.try_as_custom_meta().is_some() || meta.type_().name() == REFERENCE_TIMESTAMP
-}
-
-/// The frame of a meta; `None` if it [is not taken](is_taken), cannot be serialised, or GStreamer is older than 1.24.
+/// The frame of a meta; `None` if it is one of those that are refused, cannot be serialised, or GStreamer is older than
+/// 1.24.
 pub fn serialize(meta: &gst::MetaRef<'_, gst::Meta>) -> Option<Vec<u8>> {
     let functions = Functions::get()?;
-    if !is_taken(meta) || meta.type_().name().len() > MAX_NAME {
+    let name = meta.type_().name();
+    if REFUSED.contains(&name) || name.len() > MAX_NAME {
         return None;
     }
     // SAFETY: the meta lives, as its buffer is borrowed; the array is ours until it is freed, and has as many bytes as
@@ -132,6 +135,46 @@ pub fn deserialize(buffer: &mut gst::BufferRef, frame: &[u8]) -> Result<(), Erro
     let meta =
         unsafe { (functions.deserialize)(buffer.as_mut_ptr(), frame.as_ptr(), frame.len(), &mut consumed) };
     if meta.is_null() { Err(Error::Refused { what: "a serialised meta" }) } else { Ok(()) }
+}
+
+/// What GStreamer 1.28 and newer know of a reference timestamp beside its times, as the text of a structure; `None` if there
+/// is nothing.
+pub fn timestamp_info(meta: &gst::MetaRef<'_, gst::Meta>) -> Option<String> {
+    if !has_timestamp_info() || meta.type_().name() != REFERENCE_TIMESTAMP {
+        return None;
+    }
+    let frame = serialize(meta)?;
+    let texts = texts(Frame::parse(&frame).ok()?.payload.get(16..)?, REFERENCE_TIMESTAMP).ok()?;
+    texts.get(1).map(|info| (*info).to_owned())
+}
+
+/// Adds a reference timestamp with the structure in `info`, as [`timestamp_info`] gives it, whatever the texts. GStreamer
+/// before 1.28 has no place for it.
+pub fn attach_timestamp(
+    buffer: &mut gst::BufferRef,
+    reference: &str,
+    timestamp: u64,
+    duration: Option<u64>,
+    info: &str,
+) -> Result<(), Error> {
+    if !has_timestamp_info() {
+        let needed = "GStreamer 1.28 or newer";
+        return Err(Error::NotThere { what: "the info of a reference timestamp", needed });
+    }
+    let mut rest = [REFERENCE_TIMESTAMP.as_bytes(), &[0, 0]].concat();
+    rest.extend(timestamp.to_le_bytes());
+    rest.extend(duration.unwrap_or(u64::MAX).to_le_bytes());
+    for text in [reference, info] {
+        rest.extend(text.as_bytes());
+        rest.push(0);
+    }
+    let len = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX).to_le_bytes();
+    let lengths = [len(HEAD_LEN + rest.len()), len(REFERENCE_TIMESTAMP.len())];
+    deserialize(buffer, &[lengths.as_flattened(), &rest].concat())
+}
+
+fn has_timestamp_info() -> bool {
+    gst::version() >= (1, 28, 0, 0)
 }
 
 /// Whether the running GStreamer serialises metas.
