@@ -8,6 +8,8 @@ use gst::glib::ffi::{GQuark, gboolean};
 use super::MaskFormat;
 use crate::library;
 
+const LIBRARY: &str = "libgstanalytics-1.0.so.0";
+
 /// `GstAnalyticsRelationMeta`, which begins with a `GstMeta`; the rest is the library's.
 pub(super) type RelationMeta = GstMeta;
 
@@ -99,6 +101,8 @@ functions! {
         get_length = "gst_analytics_relation_get_length": fn(*const RelationMeta) -> usize;
         get_mtd = "gst_analytics_relation_meta_get_mtd": fn(*mut RelationMeta, u32, MtdType, *mut Mtd) -> gboolean;
         get_mtd_data = "gst_analytics_relation_meta_get_mtd_data": fn(*const RelationMeta, u32) -> *mut c_void;
+        get_related = "gst_analytics_relation_meta_get_direct_related":
+            fn(*mut RelationMeta, u32, u32, MtdType, *mut *mut c_void, *mut Mtd) -> gboolean;
         get_relation = "gst_analytics_relation_meta_get_relation": fn(*const RelationMeta, u32, u32) -> u32;
         set_relation = "gst_analytics_relation_meta_set_relation":
             fn(*mut RelationMeta, u32, u32, u32) -> gboolean;
@@ -170,7 +174,7 @@ pub(super) struct Functions {
 impl Functions {
     /// Opens the library; `None` if it is not there, or lacks what its first release had.
     pub(super) fn find() -> Option<Self> {
-        let library = library::open("libgstanalytics-1.0.so.0")?;
+        let library = library::open(LIBRARY)?;
         // libgstanalytics is linked with it.
         let video = library::loaded("libgstvideo-1.0.so.0").and_then(Video::find_in);
         Some(Self {
@@ -178,5 +182,16 @@ impl Functions {
             oriented: Oriented::find_in(library),
             segmentation: Segmentation::find_in(library).zip(video),
         })
+    }
+}
+
+/// The type of the meta's API, registered if it was not, if the library is loaded.
+pub(super) fn api_of_loaded() -> Option<gst::glib::Type> {
+    let library = library::loaded(LIBRARY)?;
+    // SAFETY: this is the type that the library's header declares, and GStreamer keeps the type for ever.
+    unsafe {
+        let api: unsafe extern "C" fn() -> gst::glib::ffi::GType =
+            library::function(library, "gst_analytics_relation_meta_api_get_type\0")?;
+        Some(gst::glib::translate::from_glib(api()))
     }
 }

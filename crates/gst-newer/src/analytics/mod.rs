@@ -233,6 +233,17 @@ pub fn attach(buffer: &mut gst::BufferRef, relations: &Relations) -> Result<(), 
     analytics.attach(buffer, relations)
 }
 
+/// The API type of the meta; `None` if the process has not loaded the library, without which nobody can ask for it.
+pub fn api() -> Option<gst::glib::Type> {
+    // It may be loaded later.
+    static API: OnceLock<gst::glib::Type> = OnceLock::new();
+    if let Some(api) = API.get() {
+        return Some(*api);
+    }
+    let api = ffi::api_of_loaded()?;
+    Some(*API.get_or_init(|| api))
+}
+
 /// Whether this meta is the one that [`read`] reads.
 pub fn is_relations(meta: &gst::MetaRef<'_, gst::Meta>) -> bool {
     meta.api().name() == META_API

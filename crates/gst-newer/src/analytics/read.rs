@@ -21,17 +21,26 @@ pub(super) fn read(functions: &Functions, buffer: &gst::BufferRef) -> Option<Rel
     let count = u32::try_from(count).ok()?;
     Some(Relations {
         things: (0..count).map(|id| thing(functions, meta, id)).collect(),
-        links: (0..count)
-            .flat_map(|from| (0..count).filter_map(move |to| link(functions, meta, from, to)))
-            .collect(),
+        links: (0..count).flat_map(|from| links(functions, meta, from)).collect(),
     })
 }
 
-/// How thing `from` of `meta`, which is alive and has both, is related to thing `to`.
-fn link(functions: &Functions, meta: *mut RelationMeta, from: u32, to: u32) -> Option<Link> {
-    // SAFETY: the meta lives, and both ids are below its length.
-    let relation = unsafe { (functions.base.get_relation)(meta, from, to) };
-    (relation != 0).then_some(Link { from: from as usize, to: to as usize, relation })
+/// How thing `from` of `meta`, which is alive and has it, is related to others. The library looks for them: to ask for each
+/// pair would take as many calls as there are things, squared.
+fn links(functions: &Functions, meta: *mut RelationMeta, from: u32) -> impl Iterator<Item = Link> {
+    let mut state = std::ptr::null_mut();
+    std::iter::from_fn(move || {
+        let mut to = Mtd::empty();
+        // SAFETY: the meta lives and has the thing, 0 stands for things of any kind, and the state is of this search.
+        let relation = unsafe {
+            let found = (functions.base.get_related)(meta, from, u32::MAX, 0, &mut state, &mut to);
+            if found != GTRUE {
+                return None;
+            }
+            (functions.base.get_relation)(meta, from, to.id)
+        };
+        Some(Link { from: from as usize, to: to.id as usize, relation })
+    })
 }
 
 /// Thing `id` of `meta`, which is alive and has it.
