@@ -67,7 +67,10 @@ pub fn decode_meta(bytes: &[u8], payload_len: u64) -> Result<Option<Kind>, Decod
         Some(Kind::Affine(affine)) => check_exactly("numbers in a matrix", affine.matrix.len(), 16)?,
         Some(Kind::Audio(audio)) => check_audio(audio, payload_len)?,
         Some(Kind::Level(level)) => check_range("an audio level", level.level.into(), 0, 127)?,
-        Some(Kind::ReferenceTimestamp(time)) => check_plain("a reference clock", &time.reference)?,
+        Some(Kind::ReferenceTimestamp(time)) => {
+            check_plain("a reference clock", &time.reference)?;
+            check_plain("what is known of a timestamp", &time.info)?;
+        }
         Some(Kind::TimeCode(time)) => check_time_code(time)?,
         Some(Kind::Caption(caption)) => {
             check_range("the length of a caption", caption.data.len() as u64, 1, u64::MAX)?;
@@ -90,7 +93,14 @@ pub fn decode_meta(bytes: &[u8], payload_len: u64) -> Result<Option<Kind>, Decod
             check_range("the size of a batch", batch.batch_size.into(), 1, MAX_BATCH.into())?;
             check_count("sources in a batch", batch.sources.len(), MAX_MEMORIES)?;
         }
-        Some(Kind::Crop(_) | Kind::Clipping(_) | Kind::Payload(_) | Kind::Batch(_) | Kind::Serialized(_))
+        Some(
+            Kind::Crop(_)
+            | Kind::Clipping(_)
+            | Kind::Payload(_)
+            | Kind::Batch(_)
+            | Kind::Serialized(_)
+            | Kind::Alpha(_),
+        )
         | None => {}
     }
     Ok(meta.kind)

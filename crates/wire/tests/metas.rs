@@ -287,6 +287,15 @@ fn numbers_are_in_their_ranges() {
     refused(Kind::Bar(BarMeta { field: 2, ..BarMeta::default() }));
     refused(Kind::Affine(AffineMeta { matrix: vec![0.0; 15] }));
     refused(Kind::Caption(CaptionMeta { r#type: 1, data: vec![] }));
+    for (reference, info) in [("a\0", ""), ("a/b", "a\0;")] {
+        let (reference, info) = (reference.into(), info.into());
+        refused(Kind::ReferenceTimestamp(ReferenceTimestampMeta {
+            reference,
+            timestamp: 1,
+            duration: None,
+            info,
+        }));
+    }
     refused(Kind::Sei(SeiMeta { uuid: vec![0; 15], data: vec![1] }));
     refused(Kind::TimeCode(TimeCodeMeta { fps_denominator: 0, ..metas::time_code() }));
     refused(Kind::TimeCode(TimeCodeMeta { fps_numerator: u32::MAX, ..metas::time_code() }));

@@ -15,7 +15,7 @@ use crate::meta;
 use crate::video::{self, Layout, Stream};
 
 /// Of memory management inside one process, and of none elsewhere.
-const LOCAL_FLAGS: gst::BufferFlags = gst::BufferFlags::TAG_MEMORY;
+pub(crate) const LOCAL_FLAGS: gst::BufferFlags = gst::BufferFlags::TAG_MEMORY;
 
 /// `buffer` for the wire. `stream` is what it is of, if that is raw video. `lost` is told the kind of each meta that stays
 /// behind, and why.

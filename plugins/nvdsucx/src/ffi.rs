@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use gst::glib::subclass::prelude::*;
-use gst::glib::translate::{FromGlib, IntoGlib, TryFromGlib, from_glib_borrow, from_glib_none};
+use gst::glib::translate::{FromGlib, IntoGlib, IntoGlibPtr, TryFromGlib, from_glib_borrow, from_glib_none};
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 use gst_base::subclass::prelude::*;
@@ -45,6 +45,22 @@ pub(crate) fn region_type(meta: &gst_video::VideoRegionOfInterestMeta) -> &str {
         (*std::ptr::from_ref(meta).cast::<gst_video::ffi::GstVideoRegionOfInterestMeta>()).roi_type
     };
     if roi_type == 0 { "" } else { meta.roi_type() }
+}
+
+/// Adds the transparency of an encoded picture, which the bindings (0.25) free although it is the meta's.
+pub(crate) fn add_alpha(buffer: &mut gst::BufferRef, alpha: gst::Buffer) {
+    // SAFETY: the buffer is borrowed mutably, and the function takes the reference that is given away.
+    unsafe {
+        gst_video::ffi::gst_buffer_add_video_codec_alpha_meta(buffer.as_mut_ptr(), alpha.into_glib_ptr());
+    }
+}
+
+/// Adds a meta of which the bindings know no type to the answer to `query`.
+pub(crate) fn add_allocation_meta(query: &mut gst::query::Allocation, api: gst::glib::Type) {
+    // SAFETY: the query is borrowed mutably, and no parameters belong to the meta.
+    unsafe {
+        gst::ffi::gst_query_add_allocation_meta(query.as_mut_ptr(), api.into_glib(), std::ptr::null());
+    }
 }
 
 /// The value of an enumeration of GStreamer that has `number`. The bindings keep numbers that they do not know.

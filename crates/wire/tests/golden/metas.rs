@@ -125,6 +125,16 @@ pub fn all() -> Vec<GoldenMeta> {
             "aa0118080212140801101b180820022880f7023001380240034804",
         ),
         meta("serialized", Kind::Serialized(vec![1, 0, 0, 0]), "92010401000000"),
+        meta(
+            "reference-timestamp-info",
+            Kind::ReferenceTimestamp(ReferenceTimestampMeta { info: "a, b=(int)1;".into(), ..reference() }),
+            "42230a0f74696d657374616d702f782d6e747010051806220c612c20623d28696e7429313b",
+        ),
+        meta(
+            "alpha",
+            Kind::Alpha(AlphaMeta { data: vec![1, 2], pts: Some(5), flags: 64, ..AlphaMeta::default() }),
+            "a201080a02010210052840",
+        ),
     ]
 }
 
@@ -164,7 +174,12 @@ pub fn audio() -> AudioMeta {
 }
 
 fn reference() -> ReferenceTimestampMeta {
-    ReferenceTimestampMeta { reference: "timestamp/x-ntp".into(), timestamp: 5, duration: Some(6) }
+    ReferenceTimestampMeta {
+        reference: "timestamp/x-ntp".into(),
+        timestamp: 5,
+        duration: Some(6),
+        info: String::new(),
+    }
 }
 
 pub fn time_code() -> TimeCodeMeta {

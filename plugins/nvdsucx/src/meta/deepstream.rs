@@ -41,11 +41,12 @@ fn bad(what: impl std::fmt::Display) -> Malformed {
     Malformed(format!("DeepStream's metadata: {what}"))
 }
 
-/// Puts a batch meta on `buffer`, which has so many pictures.
+/// Puts a batch meta on `buffer`. Where that has surfaces, elements take each frame for one of them: there are so many
+/// `pictures`.
 pub(super) fn attach(
     buffer: &mut gst::BufferRef,
     meta: &wire::PayloadMeta,
-    pictures: usize,
+    pictures: Option<usize>,
 ) -> Result<(), Malformed> {
     let kind = PayloadKind::try_from(meta.r#type).map_err(bad)?;
     let batch = dsmeta::decode(kind, &meta.data).map_err(bad)?;
@@ -53,9 +54,10 @@ pub(super) fn attach(
         Batch::Video(batch) => batch.frames.len(),
         Batch::Audio(batch) => batch.frames.len(),
     };
-    // Elements take each for one of the buffer's surfaces.
-    if frames > pictures.max(1) {
-        return Err(bad(format!("{frames} frames on a buffer of {}", pictures.max(1))));
+    if let Some(pictures) = pictures.map(|pictures| pictures.max(1))
+        && frames > pictures
+    {
+        return Err(bad(format!("{frames} frames on a buffer of {pictures}")));
     }
     DeepStream::load().map_err(bad)?.attach(buffer, &batch).map_err(bad)
 }
@@ -101,10 +103,14 @@ mod tests {
 
     /// What arrives of `sent`, and what is lost.
     fn cross(sent: &gst::BufferRef) -> (gst::Buffer, Vec<String>) {
+        cross_to(sent, Stream::default())
+    }
+
+    fn cross_to(sent: &gst::BufferRef, stream: Stream<'_>) -> (gst::Buffer, Vec<String>) {
         let mut lost = Vec::new();
         let metas = to_wire(sent, |_, why| lost.push(why.to_owned()));
         let mut arrived = gst::Buffer::new();
-        attach(arrived.make_mut(), &metas, Stream::default(), &Names::default(), |_, why| {
+        attach(arrived.make_mut(), &metas, stream, &Names::default(), |_, why| {
             lost.push(why.to_owned());
         });
         (arrived, lost)
@@ -117,7 +123,7 @@ mod tests {
             eprintln!("skipped: {} names no folder with DeepStream's libraries", ::deepstream::FOLDER);
             let Payload { kind, bytes } = dsmeta::encode(&batch(1), Style::Safe).unwrap();
             let meta = wire::PayloadMeta { r#type: kind.number(), data: bytes };
-            let error = super::attach(gst::Buffer::new().make_mut(), &meta, 1).unwrap_err();
+            let error = super::attach(gst::Buffer::new().make_mut(), &meta, None).unwrap_err();
             assert!(error.0.contains("libnvds"), "{error}");
             return;
         };
@@ -136,8 +142,11 @@ mod tests {
         assert_eq!(bytes.map_readable().unwrap().as_slice(), b"bytes");
 
         let mut sent = gst::Buffer::new();
-        deepstream.attach(sent.make_mut(), &batch(2)).unwrap();
-        let (_, lost) = cross(&sent);
-        assert_eq!(lost, ["DeepStream's metadata: 2 frames on a buffer of 1"]);
+        deepstream.attach(sent.make_mut(), &batch(3)).unwrap();
+        let (arrived, lost) = cross(&sent);
+        assert_eq!(lost, [""; 0]);
+        assert_eq!(deepstream.read(&arrived), deepstream.read(&sent));
+        let (_, lost) = cross_to(&sent, Stream { nvmm: true, pictures: 1, ..Stream::default() });
+        assert_eq!(lost, ["DeepStream's metadata: 3 frames on a buffer of 1"]);
     }
 }

@@ -11,18 +11,31 @@ use crate::event::{self, Malformed, clock_time};
 /// The meta that `nvdsmetainsert` puts on a buffer: `type` (uint) and `payload` (`GstBuffer`).
 pub(super) const PAYLOAD: &str = "NvdsCustomPayload";
 
-pub(super) fn reference_timestamp(meta: &ReferenceTimestampMeta) -> Kind {
+/// GStreamer's name of reference timestamps.
+pub(super) const TIMESTAMP: &str = "GstReferenceTimestampMetaAPI";
+
+/// `info` is what newer releases know of it.
+pub(super) fn reference_timestamp(meta: &ReferenceTimestampMeta, info: Option<String>) -> Kind {
     Kind::ReferenceTimestamp(wire::ReferenceTimestampMeta {
         reference: meta.reference().to_string(),
         timestamp: meta.timestamp().nseconds(),
         duration: meta.duration().map(gst::ClockTime::nseconds),
+        info: info.unwrap_or_default(),
     })
 }
 
 pub(super) fn attach_reference_timestamp(
     buffer: &mut gst::BufferRef,
     meta: &wire::ReferenceTimestampMeta,
+    lost: &mut dyn FnMut(&str, &str),
 ) -> Result<(), Malformed> {
+    if !meta.info.is_empty() {
+        let (reference, info) = (&meta.reference, &meta.info);
+        match gst_newer::serialize::attach_timestamp(buffer, reference, meta.timestamp, meta.duration, info) {
+            Ok(()) => return Ok(()),
+            Err(err) => lost("info of GstReferenceTimestampMetaAPI", &err.to_string()),
+        }
+    }
     let reference = event::caps(&meta.reference)?;
     let timestamp = clock_time(Some(meta.timestamp));
     let timestamp = timestamp.ok_or_else(|| Malformed("a reference timestamp without a time".to_owned()))?;

@@ -21,7 +21,7 @@ use gst::glib;
 use gst::meta::{MetaRef, tags};
 use gst::prelude::*;
 use gst_audio::{AudioClippingMeta, AudioLevelMeta, AudioMeta};
-use gst_video::video_meta::VideoSeiUserDataUnregisteredMeta;
+use gst_video::video_meta::{VideoCodecAlphaMeta, VideoSeiUserDataUnregisteredMeta};
 use gst_video::{
     VideoAFDMeta, VideoAffineTransformationMeta, VideoBarMeta, VideoCaptionMeta, VideoCropMeta, VideoMeta,
     VideoRegionOfInterestMeta, VideoTimeCodeMeta,
@@ -68,11 +68,13 @@ static KINDS: LazyLock<Vec<Known>> = LazyLock::new(|| {
         kind::<VideoAFDMeta>(|meta| Ok(encode_meta(video::afd(of(meta)?)))),
         kind::<VideoBarMeta>(|meta| Ok(encode_meta(video::bar(of(meta)?)))),
         kind::<VideoSeiUserDataUnregisteredMeta>(|meta| Ok(encode_meta(video::sei(of(meta)?)))),
+        kind::<VideoCodecAlphaMeta>(|meta| video::alpha(of(meta)?).map(encode_meta)),
         kind::<AudioMeta>(|meta| audio::layout(of(meta)?).map(encode_meta)),
         kind::<AudioClippingMeta>(|meta| audio::clipping(of(meta)?).map(encode_meta)),
         kind::<AudioLevelMeta>(|meta| Ok(encode_meta(audio::level(of(meta)?)))),
         kind::<gst::meta::ReferenceTimestampMeta>(|meta| {
-            Ok(encode_meta(generic::reference_timestamp(of(meta)?)))
+            let info = gst_newer::serialize::timestamp_info(meta);
+            Ok(encode_meta(generic::reference_timestamp(of(meta)?, info)))
         }),
         kind::<gst::meta::ProtectionMeta>(|meta| generic::protection(of(meta)?).map(encode_meta)),
     ]
@@ -106,6 +108,9 @@ impl Losses {
 /// Tells who asks before it makes buffers which metas travel.
 pub(crate) fn propose(query: &mut gst::query::Allocation) {
     KINDS.iter().for_each(|kind| (kind.propose)(query));
+    // Nobody upstream can ask for a type that is not there.
+    let found = [relation::api(), glib::Type::from_name(deepstream::API)];
+    found.into_iter().flatten().for_each(|api| crate::ffi::add_allocation_meta(query, api));
 }
 
 /// The metas of `buffer` for the wire, but for its first `VideoMeta`, in order. `lost` is told the kind of each that cannot
@@ -122,7 +127,7 @@ pub(crate) fn to_wire(buffer: &gst::BufferRef, mut lost: impl FnMut(&str, &str))
                 continue;
             }
         }
-        match encode(buffer, &meta, api) {
+        match encode(buffer, &meta, api, &mut lost) {
             Ok(Some(bytes)) if bytes.len() + 8 <= room && encoded.len() < wire::MAX_METAS - 1 => {
                 room -= bytes.len() + 8;
                 encoded.push(bytes);
@@ -136,11 +141,12 @@ pub(crate) fn to_wire(buffer: &gst::BufferRef, mut lost: impl FnMut(&str, &str))
     encoded
 }
 
-/// `None` if it is of no use in another process.
+/// `None` if it is of no use in another process. `lost` is told of parts that stay behind.
 fn encode(
     buffer: &gst::BufferRef,
     meta: &AnyMeta<'_>,
     api: glib::Type,
+    lost: &mut dyn FnMut(&str, &str),
 ) -> Result<Option<Vec<u8>>, Malformed> {
     if let Some(kind) = KINDS.iter().find(|kind| kind.api == api) {
         return (kind.encode)(meta).map(Some);
@@ -148,7 +154,7 @@ fn encode(
     if let Some(custom) = meta.try_as_custom_meta() {
         return generic::custom(custom, api).map(|kind| Some(encode_meta(kind)));
     }
-    if let Some(kind) = relation::to_wire(buffer, api) {
+    if let Some(kind) = relation::to_wire(buffer, api, lost) {
         return Ok(Some(encode_meta(kind)));
     }
     if let Some(kind) = deepstream::to_wire(buffer, api) {
@@ -229,7 +235,7 @@ pub(crate) fn attach(
         }
         match wire::decode_meta(bytes, buffer.size() as u64) {
             Ok(Some(kind)) => {
-                if let Err(err) = attach_one(buffer, &kind, stream, names) {
+                if let Err(err) = attach_one(buffer, &kind, stream, names, &mut lost) {
                     lost(name_of(&kind), &err.0);
                 }
             }
@@ -244,6 +250,7 @@ fn attach_one(
     kind: &Kind,
     stream: Stream<'_>,
     names: &Names,
+    lost: &mut dyn FnMut(&str, &str),
 ) -> Result<(), Malformed> {
     match kind {
         Kind::Video(meta) => video::attach_layout(buffer, meta, stream.video),
@@ -269,19 +276,23 @@ fn attach_one(
             audio::attach_level(buffer, meta);
             Ok(())
         }
-        Kind::ReferenceTimestamp(meta) => generic::attach_reference_timestamp(buffer, meta),
+        Kind::Alpha(meta) => {
+            video::attach_alpha(buffer, meta);
+            Ok(())
+        }
+        Kind::ReferenceTimestamp(meta) => generic::attach_reference_timestamp(buffer, meta, lost),
         Kind::Protection(meta) => generic::attach_protection(buffer, meta, names),
         Kind::Custom(meta) => generic::attach_custom(buffer, meta, names),
         Kind::Payload(meta) if stream.nvmm => deepstream::attach_payload(buffer, meta, stream.pictures),
         Kind::Payload(meta) => generic::attach_payload(buffer, meta),
-        Kind::Batch(meta) => deepstream::attach(buffer, meta, stream.pictures),
+        Kind::Batch(meta) => deepstream::attach(buffer, meta, stream.nvmm.then_some(stream.pictures)),
         // What it says of the colours is for those who make surfaces.
         Kind::Surfaces(_) => Ok(()),
         Kind::AudioBatch(batch) if batch.sources.len() > 1 => {
             Err(Malformed(format!("the audio of {} sources in one buffer", batch.sources.len())))
         }
         Kind::AudioBatch(_) => Ok(()),
-        Kind::Relation(meta) => relation::attach(buffer, meta),
+        Kind::Relation(meta) => relation::attach(buffer, meta, lost),
         Kind::Serialized(bytes) => gst_newer::serialize::deserialize(buffer, bytes)
             .map_err(|err| Malformed(format!("a meta as GStreamer serialises it: {err}"))),
     }
@@ -301,7 +312,8 @@ fn name_of(kind: &Kind) -> &str {
         Kind::Audio(_) => "GstAudioMetaAPI",
         Kind::Clipping(_) => "GstAudioClippingMetaAPI",
         Kind::Level(_) => "GstAudioLevelMetaAPI",
-        Kind::ReferenceTimestamp(_) => "GstReferenceTimestampMetaAPI",
+        Kind::Alpha(_) => "GstVideoCodecAlphaMetaAPI",
+        Kind::ReferenceTimestamp(_) => generic::TIMESTAMP,
         Kind::Protection(_) => "GstProtectionMetaAPI",
         Kind::Custom(custom) => &custom.name,
         Kind::Payload(_) => generic::PAYLOAD,

@@ -1,7 +1,7 @@
 //! What analytics elements found in a frame (`GstAnalyticsRelationMeta`, GStreamer 1.24 and newer).
 
 use gst::glib;
-use gst_newer::analytics::{self, Link, Mask, MaskFormat, Relations, SegmentationKind, Thing};
+use gst_newer::analytics::{self, Analytics, Link, Mask, MaskFormat, Relations, SegmentationKind, Thing};
 use nvdsucx_session::wire;
 use wire::meta::Kind;
 use wire::relation_meta as proto;
@@ -10,13 +10,24 @@ use wire::relation_meta::thing;
 use crate::event::{Malformed, clock_time};
 
 pub(super) use analytics::META_API as API;
+pub(super) use analytics::api;
 
-/// The meta of that kind of `buffer`, of which there is one at most, if `api` is its kind.
-pub(super) fn to_wire(buffer: &gst::BufferRef, api: glib::Type) -> Option<Kind> {
+/// The meta of that kind of `buffer`, of which there is one at most, if `api` is its kind. `lost` is told what cannot be
+/// carried.
+pub(super) fn to_wire(
+    buffer: &gst::BufferRef,
+    api: glib::Type,
+    lost: &mut dyn FnMut(&str, &str),
+) -> Option<Kind> {
     if api.name() != API {
         return None;
     }
     let Relations { things, links } = analytics::read(buffer)?;
+    for thing in &things {
+        if let Thing::Other { name } = thing {
+            lost(&format!("{name} of {API}"), "this plugin does not know what is in it");
+        }
+    }
     let things = things.into_iter().map(|thing| proto::Thing { kind: thing_to_wire(thing) }).collect();
     let index = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
     let link =
@@ -57,13 +68,23 @@ fn thing_to_wire(thing: Thing) -> Option<thing::Kind> {
     })
 }
 
-pub(super) fn attach(buffer: &mut gst::BufferRef, meta: &wire::RelationMeta) -> Result<(), Malformed> {
+pub(super) fn attach(
+    buffer: &mut gst::BufferRef,
+    meta: &wire::RelationMeta,
+    lost: &mut dyn FnMut(&str, &str),
+) -> Result<(), Malformed> {
     let things = meta.things.iter().map(|thing| thing_from_wire(thing.kind.as_ref()));
     let relations = Relations {
         things: things.collect::<Result<_, _>>()?,
         links: meta.links.iter().map(link_from_wire).collect(),
     };
-    analytics::attach(buffer, &relations).map_err(malformed)
+    analytics::attach(buffer, &relations).map_err(malformed)?;
+    // What the sender could not name it has counted.
+    let known = relations.things.iter().filter(|thing| !matches!(thing, Thing::Other { .. }));
+    for _ in known.filter(|thing| !Analytics::get().is_some_and(|library| library.can_attach(thing))) {
+        lost("mask of GstAnalyticsRelationMetaAPI", "this GStreamer has no place for it");
+    }
+    Ok(())
 }
 
 fn link_from_wire(link: &proto::Link) -> Link {

@@ -141,6 +141,40 @@ fn captions_afd_bar_and_sei_cross() {
     assert_eq!((sei.uuid(), sei.data()), ([7; 16], &b"sei"[..]));
 }
 
+#[test]
+fn transparency_crosses() {
+    let arrived = crossed(|buffer| {
+        let mut alpha = gst::Buffer::from_slice(b"encoded");
+        let fresh = alpha.make_mut();
+        fresh.set_pts(ClockTime::SECOND);
+        fresh.set_duration(ClockTime::MSECOND);
+        fresh.set_flags(gst::BufferFlags::DELTA_UNIT);
+        ffi::add_alpha(buffer, alpha);
+    });
+    let meta = arrived.meta::<VideoCodecAlphaMeta>().unwrap();
+    let alpha = meta.alpha_buffer();
+    assert_eq!(alpha.map_readable().unwrap().as_slice(), b"encoded");
+    assert_eq!((alpha.pts(), alpha.dts()), (Some(ClockTime::SECOND), None));
+    assert_eq!((alpha.duration(), alpha.flags()), (Some(ClockTime::MSECOND), gst::BufferFlags::DELTA_UNIT));
+}
+
+#[test]
+fn what_newer_releases_know_of_a_timestamp_is_counted_where_it_has_no_place() {
+    gst::init().unwrap();
+    let reference = "timestamp/x-ntp".to_owned();
+    let info = "info, a=(int)3;".to_owned();
+    let kind = wire::ReferenceTimestampMeta { reference, timestamp: 5, duration: None, info };
+    let metas = [encode_meta(Kind::ReferenceTimestamp(kind))];
+    let mut lost = Vec::new();
+    let mut arrived = gst::Buffer::new();
+    attach(arrived.make_mut(), &metas, Stream::default(), &Names::default(), |kind, why| {
+        lost.push(format!("{kind}: {why}"));
+    });
+    let meta = arrived.meta::<ReferenceTimestampMeta>().expect("the rest of it");
+    assert_eq!(meta.timestamp(), ClockTime::from_nseconds(5));
+    assert_eq!(lost.len(), usize::from(gst::version() < (1, 28, 0, 0)), "{lost:?}");
+}
+
 fn planar() -> AudioInfo {
     gst::init().unwrap();
     AudioInfo::builder(AudioFormat::F32le, 48_000, 2).layout(AudioLayout::NonInterleaved).build().unwrap()
@@ -208,7 +242,7 @@ fn metas_of_the_core_cross() {
 fn custom_metas_cross() {
     gst::init().unwrap();
     CustomMeta::register("TestMeta", &["video"]);
-    CustomMeta::register(generic::PAYLOAD, &[]);
+    gst_newer::custom_meta::register(generic::PAYLOAD, &[]).unwrap();
     let arrived = crossed(|buffer| {
         CustomMeta::add(buffer, "TestMeta").unwrap().mut_structure().set("number", 7);
         let mut payload = CustomMeta::add(buffer, generic::PAYLOAD).unwrap();

@@ -2,7 +2,7 @@
 
 use gst::glib;
 use gst::glib::translate::IntoGlib;
-use gst_video::video_meta::VideoSeiUserDataUnregisteredMeta;
+use gst_video::video_meta::{VideoCodecAlphaMeta, VideoSeiUserDataUnregisteredMeta};
 use gst_video::{
     ValidVideoTimeCode, VideoAFDMeta, VideoAFDSpec, VideoAFDValue, VideoAffineTransformationMeta,
     VideoBarMeta, VideoCaptionMeta, VideoCropMeta, VideoMeta, VideoRegionOfInterestMeta, VideoTimeCode,
@@ -14,7 +14,7 @@ use wire::{Region, RegionWriter};
 
 use super::{Names, structure};
 use crate::event::{self, Malformed};
-use crate::ffi::{from_number, region_type};
+use crate::ffi::{add_alpha, from_number, region_type};
 use crate::video::Stream;
 
 /// One more layout than the first.
@@ -209,4 +209,26 @@ pub(super) fn attach_sei(buffer: &mut gst::BufferRef, meta: &wire::SeiMeta) -> R
     }
     VideoSeiUserDataUnregisteredMeta::add(buffer, uuid, &meta.data);
     Ok(())
+}
+
+pub(super) fn alpha(meta: &VideoCodecAlphaMeta) -> Result<Kind, Malformed> {
+    let alpha = meta.alpha_buffer();
+    let data = alpha.map_readable().map_err(|err| Malformed(err.to_string()))?.to_vec();
+    Ok(Kind::Alpha(wire::AlphaMeta {
+        data,
+        pts: alpha.pts().map(gst::ClockTime::nseconds),
+        dts: alpha.dts().map(gst::ClockTime::nseconds),
+        duration: alpha.duration().map(gst::ClockTime::nseconds),
+        flags: (alpha.flags() - crate::buffer::LOCAL_FLAGS).bits(),
+    }))
+}
+
+pub(super) fn attach_alpha(buffer: &mut gst::BufferRef, meta: &wire::AlphaMeta) {
+    let mut alpha = gst::Buffer::from_slice(meta.data.clone());
+    let fresh = alpha.make_mut();
+    fresh.set_pts(event::clock_time(meta.pts));
+    fresh.set_dts(event::clock_time(meta.dts));
+    fresh.set_duration(event::clock_time(meta.duration));
+    fresh.set_flags(gst::BufferFlags::from_bits_truncate(meta.flags) - crate::buffer::LOCAL_FLAGS);
+    add_alpha(buffer, alpha);
 }
