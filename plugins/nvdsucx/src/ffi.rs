@@ -47,6 +47,26 @@ pub(crate) fn region_type(meta: &gst_video::VideoRegionOfInterestMeta) -> &str {
     if roi_type == 0 { "" } else { meta.roi_type() }
 }
 
+/// Adds a region of interest of this type, at `x`, `y`, with width and height.
+pub(crate) fn add_region(
+    buffer: &mut gst::BufferRef,
+    roi_type: gst::glib::Quark,
+    [x, y, width, height]: [u32; 4],
+) -> gst::MetaRefMut<'_, gst_video::VideoRegionOfInterestMeta, gst::meta::Standalone> {
+    // SAFETY: the buffer is borrowed mutably, and a quark that there is names the type.
+    unsafe {
+        let meta = gst_video::ffi::gst_buffer_add_video_region_of_interest_meta_id(
+            buffer.as_mut_ptr(),
+            roi_type.into_glib(),
+            x,
+            y,
+            width,
+            height,
+        );
+        gst_video::VideoRegionOfInterestMeta::from_mut_ptr(buffer, meta)
+    }
+}
+
 /// Adds the transparency of an encoded picture, which the bindings (0.25) free although it is the meta's.
 pub(crate) fn add_alpha(buffer: &mut gst::BufferRef, alpha: gst::Buffer) {
     // SAFETY: the buffer is borrowed mutably, and the function takes the reference that is given away.

@@ -9,6 +9,7 @@ mod generic;
 mod names;
 mod relation;
 mod structure;
+mod templates;
 #[cfg(test)]
 mod tests;
 mod video;
@@ -226,9 +227,10 @@ pub(crate) fn attach(
     names: &Names,
     mut lost: impl FnMut(&str, &str),
 ) {
+    let mut params = Vec::new();
     for bytes in metas {
         if let Some(region) = wire::Region::read(bytes) {
-            if let Err(err) = video::attach_region(buffer, &region, names) {
+            if let Err(err) = video::attach_region(buffer, &region, names, &mut params) {
                 lost(REGION, &err.0);
             }
             continue;
@@ -259,7 +261,7 @@ fn attach_one(
             let bytes = encode_meta(kind.clone());
             let region =
                 wire::Region::read(&bytes).ok_or_else(|| Malformed(format!("a region: {kind:?}")))?;
-            video::attach_region(buffer, &region, names)
+            video::attach_region(buffer, &region, names, &mut Vec::new())
         }
         Kind::Affine(meta) => video::attach_affine(buffer, meta),
         Kind::TimeCode(meta) => video::attach_time_code(buffer, meta),

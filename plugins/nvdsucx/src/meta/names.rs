@@ -3,6 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Mutex;
 
+use gst::glib::Quark;
+
+use super::templates::Templates;
 use crate::event::Malformed;
 
 /// Names that may come in the life of an element.
@@ -14,19 +17,44 @@ const MAX_LENGTH: usize = 1024;
 /// The names that have come. GStreamer keeps names of fields, labels and metas for as long as the process lives (as a
 /// `GQuark`), so a peer must not be able to invent new ones without end.
 #[derive(Debug, Default)]
-pub(crate) struct Names(Mutex<Known>);
+pub(crate) struct Names {
+    known: Mutex<Known>,
+    pub(super) templates: Templates,
+}
 
 #[derive(Debug, Default)]
 struct Known {
     all: HashSet<Box<str>>,
     /// Some of them. The same few names come again and again.
     some: Vec<Box<str>>,
+    /// Some that are types of regions.
+    labels: Vec<(Box<str>, Quark)>,
 }
 
 impl Names {
     /// Whether `name` may be given to GStreamer.
     pub(crate) fn admit(&self, name: &str) -> Result<(), Malformed> {
-        let Known { all, some } = &mut *self.0.lock().unwrap();
+        self.known.lock().unwrap().admit(name)
+    }
+
+    /// What GStreamer keeps the type of a region as, if it may be given to it.
+    pub(super) fn label(&self, name: &str) -> Result<Quark, Malformed> {
+        let known = &mut *self.known.lock().unwrap();
+        if let Some((_, quark)) = known.labels.iter().find(|(label, _)| **label == *name) {
+            return Ok(*quark);
+        }
+        known.admit(name)?;
+        let quark = Quark::from_str(name);
+        if known.labels.len() < 64 {
+            known.labels.push((name.into(), quark));
+        }
+        Ok(quark)
+    }
+}
+
+impl Known {
+    fn admit(&mut self, name: &str) -> Result<(), Malformed> {
+        let Self { all, some, .. } = self;
         if some.iter().any(|known| **known == *name) || all.contains(name) {
             return Ok(());
         }

@@ -69,7 +69,14 @@ pub(super) fn from_wire(received: &wire::Structure, names: &Names) -> Result<Str
 /// The parameter of a region that was.
 pub(super) fn from_param(received: &wire::Param<'_>, names: &Names) -> Result<Structure, Malformed> {
     match received.text {
-        "" => build(received.name, received.values().map(Ok), names),
+        "" => names.templates.fill(received).map_or_else(
+            || {
+                let structure = build(received.name, received.values().map(Ok), names)?;
+                names.templates.keep(received, &structure);
+                Ok(structure)
+            },
+            Ok,
+        ),
         text => event::structure_from_text(text),
     }
 }

@@ -87,6 +87,45 @@ fn regions_keep_their_parameters_and_parents() {
 }
 
 #[test]
+fn regions_that_are_like_others_keep_their_own_values() {
+    let param = |number: i32| {
+        gst::Structure::builder("all")
+            .field("int", number)
+            .field("uint", 7_u32.wrapping_add_signed(number))
+            .field("int64", i64::from(number) << 40)
+            .field("uint64", u64::MAX - u64::from(number.unsigned_abs()))
+            .field("float", number as f32 / 3.0)
+            .field("double", f64::from(number) / 3.0)
+            .field("flag", number % 2 == 0)
+            .field("text", format!("number {number}"))
+            .build()
+    };
+    // The same names, but not all of the same types, or not in the same order, or not as many.
+    let others =
+        ["all, int=(uint)1", "all, uint=(uint)1, int=(int)2", "all, int=(int)9", "all", "every, int=(int)9"];
+    let others: Vec<gst::Structure> = others.iter().map(|text| text.parse().unwrap()).collect();
+    let sent = with(|buffer| {
+        for number in -40..40 {
+            let mut region = VideoRegionOfInterestMeta::add(buffer, "face", (1, 2, 3, 4));
+            region.add_param(param(number));
+            others.iter().for_each(|other| region.add_param(other.clone()));
+            region.add_param(param(number * 1000));
+        }
+    });
+    let (arrived, lost) = cross(&sent, Stream::default());
+    assert_eq!(lost, [""; 0]);
+    let regions: Vec<_> = arrived.iter_meta::<VideoRegionOfInterestMeta>().collect();
+    assert_eq!(regions.len(), 80);
+    for (number, region) in (-40..40).zip(regions) {
+        let params: Vec<_> = region.params().map(ToOwned::to_owned).collect();
+        let mut expected = vec![param(number)];
+        expected.extend(others.clone());
+        expected.push(param(number * 1000));
+        assert_eq!(params, expected);
+    }
+}
+
+#[test]
 fn an_affine_transformation_crosses() {
     let matrix = [[1.0, 2.0, 3.0, 4.0], [0.5; 4], [-1.0; 4], [0.0; 4]];
     let arrived = crossed(|buffer| {

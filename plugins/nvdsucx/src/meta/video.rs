@@ -14,7 +14,7 @@ use wire::{Region, RegionWriter};
 
 use super::{Names, structure};
 use crate::event::{self, Malformed};
-use crate::ffi::{add_alpha, from_number, region_type};
+use crate::ffi::{add_alpha, add_region, from_number, region_type};
 use crate::video::Stream;
 
 /// One more layout than the first.
@@ -68,19 +68,22 @@ pub(super) fn region(meta: &VideoRegionOfInterestMeta) -> Result<Vec<u8>, Malfor
     Ok(region.finish())
 }
 
+/// `params` is room for the parameters: they are all made before the region is there.
 pub(super) fn attach_region(
     buffer: &mut gst::BufferRef,
     region: &Region<'_>,
     names: &Names,
+    params: &mut Vec<gst::Structure>,
 ) -> Result<(), Malformed> {
-    names.admit(region.r#type)?;
-    let [x, y, width, height] = region.rectangle;
-    let params = region.params().map(|param| structure::from_param(&param, names));
-    let params = params.collect::<Result<Vec<_>, _>>()?;
-    let mut added = VideoRegionOfInterestMeta::add(buffer, region.r#type, (x, y, width, height));
+    let label = names.label(region.r#type)?;
+    params.clear();
+    for param in region.params() {
+        params.push(structure::from_param(&param, names)?);
+    }
+    let mut added = add_region(buffer, label, region.rectangle);
     added.set_id(region.id);
     added.set_parent_id(region.parent_id);
-    params.into_iter().for_each(|param| added.add_param(param));
+    params.drain(..).for_each(|param| added.add_param(param));
     Ok(())
 }
 
