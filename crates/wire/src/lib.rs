@@ -49,5 +49,5 @@ pub use prefix::{
     AM_CONTROL, AM_FRAME, CLIENT_ID_MAGIC, OLDEST_VERSION, Prefix, VERSION, client_id, is_native_client_id,
 };
 pub use record::{MAX_SPANS, RecordHead, RecordKind, Span};
-pub use region::{FieldValue, Param, ParamWriter, Region, RegionWriter};
+pub use region::{FieldValue, Param, ParamWriter, Region, RegionWriter, Shape, ShapeValues};
 pub use sticky::{MAX_STICKY, StickyEvents, is_sticky};

@@ -163,6 +163,12 @@ pub struct Param<'a> {
 impl<'a> Region<'a> {
     /// The region in the bytes of a meta. `None`: it is no region, or not written as [`RegionWriter`] does it.
     pub fn read(meta: &'a [u8]) -> Option<Self> {
+        let region = Self::head(meta)?;
+        region.raw_params().all(|param| Param::read(param).is_some()).then_some(region)
+    }
+
+    /// As [`read`](Self::read), but what is in the parameters is not looked at.
+    pub fn head(meta: &'a [u8]) -> Option<Self> {
         let mut meta = Reader(meta);
         let (key, bytes) = (meta.byte()?, meta.bytes()?);
         if key != REGION || !meta.0.is_empty() {
@@ -183,7 +189,7 @@ impl<'a> Region<'a> {
                 PARENT_ID => region.parent_id = reader.signed()?,
                 PARAM => {
                     params += 1;
-                    Param::read(reader.bytes()?)?;
+                    reader.bytes()?;
                 }
                 key => {
                     let side = RECTANGLE.iter().position(|side| *side == key)?;
@@ -194,14 +200,19 @@ impl<'a> Region<'a> {
         (params <= MAX_PARAMS).then_some(region)
     }
 
-    /// The parameters, in order.
+    /// The parameters, in order; of a region that was [read](Self::read), all of them.
     pub fn params(&self) -> impl Iterator<Item = Param<'a>> + use<'a> {
+        self.raw_params().map_while(Param::split)
+    }
+
+    /// The bytes of the parameters, in order.
+    pub fn raw_params(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let mut reader = Reader(self.bytes);
         std::iter::from_fn(move || {
             // All of it was read before.
             loop {
                 match reader.byte()? {
-                    PARAM => return Param::read(reader.bytes()?),
+                    PARAM => return reader.bytes(),
                     TYPE => drop(reader.bytes()?),
                     _ => drop(reader.varint()?),
                 }
@@ -211,7 +222,20 @@ impl<'a> Region<'a> {
 }
 
 impl<'a> Param<'a> {
-    fn read(bytes: &'a [u8]) -> Option<Self> {
+    /// The parameter in these bytes, checked. `None`: it is not written as [`RegionWriter`] does it.
+    pub fn read(bytes: &'a [u8]) -> Option<Self> {
+        let param = Self::split(bytes)?;
+        if param.text.is_empty() {
+            check_name_of_structure(param.name).ok()?;
+        }
+        let count = |count, field: Option<(&[u8], _)>| {
+            field.filter(|(name, _)| !name.is_empty() && is_plain_text(name)).map(|_| count + 1)
+        };
+        (param.fields().try_fold(0, count)? <= MAX_FIELDS).then_some(param)
+    }
+
+    /// What of it is where. Names are not looked at.
+    fn split(bytes: &'a [u8]) -> Option<Self> {
         let mut param = Self { name: "", text: "", bytes: &[] };
         let mut reader = Reader(bytes);
         if reader.0.first() == Some(&TEXT) {
@@ -222,25 +246,86 @@ impl<'a> Param<'a> {
         if reader.byte()? != NAME {
             return None;
         }
-        param.name = reader.text().filter(|name| check_name_of_structure(name).is_ok())?;
+        param.name = str::from_utf8(reader.bytes()?).ok()?;
         param.bytes = reader.0;
-        let fields = param.fields().try_fold(0, |count, field| field.map(|_| count + 1))?;
-        (fields <= MAX_FIELDS).then_some(param)
+        Some(param)
     }
 
     /// The fields, in order; `None` of what is out of the ordinary, which nobody sees of a parameter that was read.
-    fn fields(&self) -> impl Iterator<Item = Option<(&'a str, FieldValue<'a>)>> + use<'a> {
+    fn fields(&self) -> impl Iterator<Item = Option<(&'a [u8], FieldValue<'a>)>> + use<'a> {
         let mut reader = Reader(self.bytes);
         std::iter::from_fn(move || (!reader.0.is_empty()).then(|| reader.field()))
     }
 
     /// The names and values of the fields, in order.
     pub fn values(&self) -> impl Iterator<Item = (&'a str, FieldValue<'a>)> + use<'a> {
-        self.fields().map_while(|field| field)
+        self.fields()
+            .map_while(|field| field.and_then(|(name, value)| Some((str::from_utf8(name).ok()?, value))))
     }
 }
 
-#[derive(Clone, Copy)]
+/// What parameters with the same name and fields have in common: all bytes but those of the values.
+#[derive(Debug)]
+pub struct Shape {
+    name: Box<[u8]>,
+    /// Name and key of the value of each.
+    fields: Vec<Box<[u8]>>,
+}
+
+impl Shape {
+    /// That of `param`, which does not travel as text.
+    pub fn of(param: &Param<'_>) -> Self {
+        let mut name = Vec::new();
+        put_text(&mut name, NAME, param.name);
+        let field = |(name, value): (&str, _)| {
+            let mut field = Vec::new();
+            put_text(&mut field, NAME, name);
+            field.push(VALUES[index_of(&value)]);
+            field.into()
+        };
+        Self { name: name.into(), fields: param.values().map(field).collect() }
+    }
+
+    /// The values in the bytes of a parameter of this shape. `None`: it has another name, or travels as text.
+    pub fn values<'s, 'a>(&'s self, param: &'a [u8]) -> Option<ShapeValues<'s, 'a>> {
+        let rest = Reader(param.strip_prefix(&*self.name)?);
+        Some(ShapeValues { fields: self.fields.iter(), rest, failed: false })
+    }
+}
+
+/// The values in the bytes of a parameter, see [`Shape::values`].
+#[derive(Debug)]
+pub struct ShapeValues<'s, 'a> {
+    fields: std::slice::Iter<'s, Box<[u8]>>,
+    rest: Reader<'a>,
+    failed: bool,
+}
+
+impl<'a> ShapeValues<'_, 'a> {
+    /// The value of the next field; `None` at the end, or if the field is another one.
+    pub fn next_value(&mut self) -> Option<FieldValue<'a>> {
+        let field = self.fields.next()?;
+        let value = self.read(field);
+        self.failed |= value.is_none();
+        value
+    }
+
+    fn read(&mut self, field: &[u8]) -> Option<FieldValue<'a>> {
+        if self.rest.byte()? != FIELD {
+            return None;
+        }
+        let mut reader = Reader(self.rest.bytes()?.strip_prefix(field)?);
+        let value = reader.value_of(*field.last()?)?;
+        reader.0.is_empty().then_some(value)
+    }
+
+    /// Whether that was all of the parameter, and of the shape, and all of it good.
+    pub fn is_finished(&self) -> bool {
+        !self.failed && self.fields.as_slice().is_empty() && self.rest.0.is_empty()
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -283,7 +368,8 @@ impl<'a> Reader<'a> {
         check_plain("", text).is_ok().then_some(text)
     }
 
-    fn field(&mut self) -> Option<(&'a str, FieldValue<'a>)> {
+    /// Its name is not looked at.
+    fn field(&mut self) -> Option<(&'a [u8], FieldValue<'a>)> {
         if self.byte()? != FIELD {
             return None;
         }
@@ -291,28 +377,50 @@ impl<'a> Reader<'a> {
         if field.byte()? != NAME {
             return None;
         }
-        let name = field.text().filter(|name| !name.is_empty())?;
+        let name = field.bytes()?;
         let value = field.value()?;
         field.0.is_empty().then_some((name, value))
     }
 
     fn value(&mut self) -> Option<FieldValue<'a>> {
-        Some(match VALUES.iter().position(|key| Some(key) == self.0.first())? {
-            0 => FieldValue::Int(self.skip_key().signed()?),
-            1 => FieldValue::Uint(u32::try_from(self.skip_key().varint()?).ok()?),
-            2 => FieldValue::Int64(unzigzag(self.skip_key().varint()?)),
-            3 => FieldValue::Uint64(self.skip_key().varint()?),
-            4 => FieldValue::Float(f32::from_le_bytes(self.skip_key().fixed()?)),
-            5 => FieldValue::Double(f64::from_le_bytes(self.skip_key().fixed()?)),
-            6 => FieldValue::Boolean(self.skip_key().varint()? != 0),
-            _ => FieldValue::String(self.skip_key().text()?),
-        })
+        let key = self.byte()?;
+        self.value_of(key)
     }
 
-    fn skip_key(&mut self) -> &mut Self {
-        self.0 = self.0.get(1..).unwrap_or_default();
-        self
+    /// The value behind `key`.
+    fn value_of(&mut self, key: u8) -> Option<FieldValue<'a>> {
+        Some(match VALUES.iter().position(|other| *other == key)? {
+            0 => FieldValue::Int(self.signed()?),
+            1 => FieldValue::Uint(u32::try_from(self.varint()?).ok()?),
+            2 => FieldValue::Int64(unzigzag(self.varint()?)),
+            3 => FieldValue::Uint64(self.varint()?),
+            4 => FieldValue::Float(f32::from_le_bytes(self.fixed()?)),
+            5 => FieldValue::Double(f64::from_le_bytes(self.fixed()?)),
+            6 => FieldValue::Boolean(self.varint()? != 0),
+            _ => FieldValue::String(self.text()?),
+        })
     }
+}
+
+/// Where the key of a value is in [`VALUES`].
+fn index_of(value: &FieldValue<'_>) -> usize {
+    match value {
+        FieldValue::Int(_) => 0,
+        FieldValue::Uint(_) => 1,
+        FieldValue::Int64(_) => 2,
+        FieldValue::Uint64(_) => 3,
+        FieldValue::Float(_) => 4,
+        FieldValue::Double(_) => 5,
+        FieldValue::Boolean(_) => 6,
+        FieldValue::String(_) => 7,
+    }
+}
+
+/// Whether it is a text without a NUL.
+fn is_plain_text(bytes: &[u8]) -> bool {
+    // Nearly always, and found out sooner.
+    let is_ascii = bytes.iter().all(|byte| (1..0x80).contains(byte));
+    is_ascii || str::from_utf8(bytes).is_ok_and(|text| check_plain("", text).is_ok())
 }
 
 /// The keys of the values of a field, in the order of [`FieldValue`].

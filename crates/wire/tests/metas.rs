@@ -102,6 +102,46 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn what_has_the_shape_of_another_parameter_is_read_as_any_is(
+        region in region(),
+        damage in proptest::collection::vec(any::<(prop::sample::Index, u8)>(), 1..3),
+    ) {
+        let bytes = write(&region);
+        let region = Region::read(&bytes).unwrap();
+        prop_assert_eq!(Region::head(&bytes), Some(region));
+        for raw in region.raw_params() {
+            let param = Param::read(raw).unwrap();
+            if !param.text.is_empty() {
+                continue;
+            }
+            let shape = Shape::of(&param);
+            let names: Vec<_> = param.values().map(|(name, _)| name).collect();
+            prop_assert_eq!(by_shape(&shape, &names, raw), read(raw));
+            let mut damaged = raw.to_vec();
+            for (at, byte) in &damage {
+                damaged[at.index(raw.len())] = *byte;
+            }
+            if let Some(found) = by_shape(&shape, &names, &damaged) {
+                prop_assert_eq!(Some(found), read(&damaged));
+            }
+        }
+    }
+}
+
+/// The fields in `bytes` as text, read as any are.
+fn read(bytes: &[u8]) -> Option<String> {
+    Param::read(bytes).map(|param| format!("{:?}", param.values().collect::<Vec<_>>()))
+}
+
+/// The same, if they are of this shape, which has these names.
+fn by_shape(shape: &Shape, names: &[&str], bytes: &[u8]) -> Option<String> {
+    let mut values = shape.values(bytes)?;
+    let all: Vec<_> = std::iter::from_fn(|| values.next_value()).collect();
+    values.is_finished().then(|| format!("{:?}", names.iter().zip(all).collect::<Vec<_>>()))
+}
+
 fn region() -> impl Strategy<Value = RegionOfInterestMeta> {
     let field = ("[^\0]{1,40}", value()).prop_map(|(name, value)| Field { name, value: Some(value) });
     let fields = proptest::collection::vec(field, 0..20);

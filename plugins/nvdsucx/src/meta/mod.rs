@@ -229,11 +229,16 @@ pub(crate) fn attach(
 ) {
     let mut params = Vec::new();
     for bytes in metas {
-        if let Some(region) = wire::Region::read(bytes) {
-            if let Err(err) = video::attach_region(buffer, &region, names, &mut params) {
-                lost(REGION, &err.0);
+        if let Some(region) = wire::Region::head(bytes) {
+            match video::attach_region(buffer, &region, names, &mut params) {
+                Ok(true) => continue,
+                // What is allowed, or wrong, is found below.
+                Ok(false) => (),
+                Err(err) => {
+                    lost(REGION, &err.0);
+                    continue;
+                }
             }
-            continue;
         }
         match wire::decode_meta(bytes, buffer.size() as u64) {
             Ok(Some(kind)) => {
@@ -259,9 +264,12 @@ fn attach_one(
         Kind::Crop(meta) => video::attach_crop(buffer, meta, stream.video),
         Kind::Region(_) => {
             let bytes = encode_meta(kind.clone());
-            let region =
-                wire::Region::read(&bytes).ok_or_else(|| Malformed(format!("a region: {kind:?}")))?;
-            video::attach_region(buffer, &region, names, &mut Vec::new())
+            let region = wire::Region::head(&bytes);
+            let attached = region.map(|region| video::attach_region(buffer, &region, names, &mut Vec::new()));
+            match attached.transpose()? {
+                Some(true) => Ok(()),
+                _ => Err(Malformed(format!("a region: {kind:?}"))),
+            }
         }
         Kind::Affine(meta) => video::attach_affine(buffer, meta),
         Kind::TimeCode(meta) => video::attach_time_code(buffer, meta),

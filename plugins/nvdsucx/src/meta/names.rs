@@ -11,6 +11,9 @@ use crate::event::Malformed;
 /// Names that may come in the life of an element.
 const MAX_NAMES: usize = 16_384;
 
+/// Types of regions that are looked up without GLib.
+const MAX_LABELS: usize = 64;
+
 /// Longest of them, in bytes.
 const MAX_LENGTH: usize = 1024;
 
@@ -45,7 +48,7 @@ impl Names {
         }
         known.admit(name)?;
         let quark = Quark::from_str(name);
-        if known.labels.len() < 64 {
+        if known.labels.len() < MAX_LABELS {
             known.labels.push((name.into(), quark));
         }
         Ok(quark)

@@ -66,19 +66,18 @@ pub(super) fn from_wire(received: &wire::Structure, names: &Names) -> Result<Str
     build(&received.name, fields, names)
 }
 
-/// The parameter of a region that was.
-pub(super) fn from_param(received: &wire::Param<'_>, names: &Names) -> Result<Structure, Malformed> {
-    match received.text {
-        "" => names.templates.fill(received).map_or_else(
-            || {
-                let structure = build(received.name, received.values().map(Ok), names)?;
-                names.templates.keep(received, &structure);
-                Ok(structure)
-            },
-            Ok,
-        ),
-        text => event::structure_from_text(text),
+/// The parameter of a region that was. `None`: it is not written as it usually is.
+pub(super) fn from_param(bytes: &[u8], names: &Names) -> Result<Option<Structure>, Malformed> {
+    if let Some(structure) = names.templates.fill(bytes) {
+        return Ok(Some(structure));
     }
+    let Some(received) = wire::Param::read(bytes) else { return Ok(None) };
+    if !received.text.is_empty() {
+        return event::structure_from_text(received.text).map(Some);
+    }
+    let structure = build(received.name, received.values().map(Ok), names)?;
+    names.templates.keep(&received, &structure);
+    Ok(Some(structure))
 }
 
 /// The name is checked: GStreamer would refuse others aloud.

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use gst::Structure;
 use gst::glib::{self, prelude::*};
-use nvdsucx_session::wire::{FieldValue, Param};
+use nvdsucx_session::wire::{FieldValue, Param, Shape};
 
 /// Structures that are kept: a detector, a tracker and some classifiers have one each.
 const MAX: usize = 16;
@@ -16,60 +16,50 @@ pub(crate) struct Templates(Mutex<Vec<Template>>);
 
 #[derive(Debug)]
 struct Template {
-    name: Box<str>,
-    fields: Vec<(Box<str>, glib::Type)>,
-    /// Texts in it are empty.
+    shape: Shape,
+    /// As the first one of that shape, but texts are empty.
     structure: Structure,
 }
 
-impl Template {
-    fn is_of(&self, param: &Param<'_>) -> bool {
-        let mut values = param.values();
-        let mut fields = self.fields.iter();
-        let same = |(name, type_): &(Box<str>, glib::Type)| {
-            values.next().is_some_and(|(other, value)| **name == *other && *type_ == type_of(&value))
-        };
-        *self.name == *param.name && fields.all(same) && values.next().is_none()
-    }
-}
-
 impl Templates {
-    /// `param`, if one with the same fields is kept.
-    pub(super) fn fill(&self, param: &Param<'_>) -> Option<Structure> {
-        let templates = self.0.lock().unwrap();
-        let mut structure = templates.iter().find(|template| template.is_of(param))?.structure.clone();
-        set(&mut structure, param.values().map(|(_, value)| value));
-        Some(structure)
+    /// The parameter in `bytes`, if one of the same shape is kept.
+    pub(super) fn fill(&self, bytes: &[u8]) -> Option<Structure> {
+        self.0.lock().unwrap().iter().find_map(|Template { shape, structure }| {
+            let mut values = shape.values(bytes)?;
+            let mut structure = structure.clone();
+            set(&mut structure, || values.next_value());
+            values.is_finished().then_some(structure)
+        })
     }
 
     /// Keeps what `param` became.
     pub(super) fn keep(&self, param: &Param<'_>, structure: &Structure) {
-        let fields = param.values().map(|(name, value)| (name.into(), type_of(&value))).collect::<Vec<_>>();
         let mut templates = self.0.lock().unwrap();
+        let mut values = param.values().map(|(_, value)| match value {
+            FieldValue::String(_) => FieldValue::String(""),
+            other => other,
+        });
         // If two fields have the same name, the structure has one.
-        if templates.len() < MAX && fields.len() == structure.n_fields() {
+        if templates.len() < MAX && param.values().count() == structure.n_fields() {
             let mut structure = structure.clone();
-            let without_text = param.values().map(|(_, value)| match value {
-                FieldValue::String(_) => FieldValue::String(""),
-                other => other,
-            });
-            set(&mut structure, without_text);
-            templates.push(Template { name: param.name.into(), fields, structure });
+            set(&mut structure, || values.next());
+            templates.push(Template { shape: Shape::of(param), structure });
         }
     }
 }
 
-/// Sets the fields of `structure`, which are of the types of `values`, in order.
-fn set<'a>(structure: &mut Structure, mut values: impl Iterator<Item = FieldValue<'a>>) {
-    let _all = structure.map_in_place(|_, field| {
-        if let Some(value) = values.next() {
+/// Sets the fields of `structure`, which are of the types of the values, in order.
+fn set<'a>(structure: &mut Structure, mut next: impl FnMut() -> Option<FieldValue<'a>>) {
+    let _all = structure.map_in_place(|_, field| match next() {
+        Some(value) => {
             *field = to_value(value);
+            ControlFlow::Continue(())
         }
-        ControlFlow::Continue(())
+        None => ControlFlow::Break(()),
     });
 }
 
-pub(super) fn to_value(value: FieldValue<'_>) -> glib::Value {
+fn to_value(value: FieldValue<'_>) -> glib::Value {
     match value {
         FieldValue::Int(value) => value.to_value(),
         FieldValue::Uint(value) => value.to_value(),
@@ -79,18 +69,5 @@ pub(super) fn to_value(value: FieldValue<'_>) -> glib::Value {
         FieldValue::Double(value) => value.to_value(),
         FieldValue::Boolean(value) => value.to_value(),
         FieldValue::String(value) => value.to_value(),
-    }
-}
-
-fn type_of(value: &FieldValue<'_>) -> glib::Type {
-    match value {
-        FieldValue::Int(_) => glib::Type::I32,
-        FieldValue::Uint(_) => glib::Type::U32,
-        FieldValue::Int64(_) => glib::Type::I64,
-        FieldValue::Uint64(_) => glib::Type::U64,
-        FieldValue::Float(_) => glib::Type::F32,
-        FieldValue::Double(_) => glib::Type::F64,
-        FieldValue::Boolean(_) => glib::Type::BOOL,
-        FieldValue::String(_) => glib::Type::STRING,
     }
 }

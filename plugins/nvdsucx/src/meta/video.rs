@@ -68,23 +68,25 @@ pub(super) fn region(meta: &VideoRegionOfInterestMeta) -> Result<Vec<u8>, Malfor
     Ok(region.finish())
 }
 
-/// `params` is room for the parameters: they are all made before the region is there.
+/// False: it is not written as it usually is. `params` is room for the parameters: they are all made before the region is
+/// there.
 pub(super) fn attach_region(
     buffer: &mut gst::BufferRef,
     region: &Region<'_>,
     names: &Names,
     params: &mut Vec<gst::Structure>,
-) -> Result<(), Malformed> {
+) -> Result<bool, Malformed> {
     let label = names.label(region.r#type)?;
     params.clear();
-    for param in region.params() {
-        params.push(structure::from_param(&param, names)?);
+    for param in region.raw_params() {
+        let Some(param) = structure::from_param(param, names)? else { return Ok(false) };
+        params.push(param);
     }
     let mut added = add_region(buffer, label, region.rectangle);
     added.set_id(region.id);
     added.set_parent_id(region.parent_id);
     params.drain(..).for_each(|param| added.add_param(param));
-    Ok(())
+    Ok(true)
 }
 
 pub(super) fn affine(meta: &VideoAffineTransformationMeta) -> Kind {
