@@ -1,10 +1,12 @@
-//! How long it takes to serialise regions of interest, and to make them again. Run it as a release build.
+//! How long it takes to serialise regions of interest, or analytics relations where GStreamer has them (1.24), and to make
+//! them again. Run it as a release build.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use gst::MetaAPI;
 use gst::buffer::BufferMetaForeachAction;
+use gst_newer::analytics::{Analytics, Link, Relations, Thing};
 use gst_video::VideoRegionOfInterestMeta;
 use gstnvdsmetautils::{PayloadKind, deserialize, serialize};
 
@@ -77,5 +79,51 @@ fn main() {
             assert_eq!(fresh.iter_meta::<VideoRegionOfInterestMeta>().count(), REGIONS as usize);
         }
         println!("{name:28} insert {:7.1}  extract {:7.1}", median(inserting), median(extracting));
+    }
+    relations();
+}
+
+/// As many objects, each with a class and a track.
+fn relations() {
+    let Some(analytics) = Analytics::get() else { return };
+    let mut found = Relations::default();
+    for id in 0..REGIONS {
+        let object = found.things.len();
+        let label = "person".to_owned();
+        let (x, y, width, height) = (id, 20, 64, 128);
+        found.things.push(Thing::Object { label, x, y, width, height, rotation: 0.0, confidence: 0.75 });
+        found.things.push(Thing::Class { classes: vec![("red".to_owned(), 0.5)] });
+        found.things.push(Thing::Tracking { id: 77, first_seen: None, last_seen: None, lost: false });
+        found.links.extend([1, 2].map(|other| Link { from: object, to: object + other, relation: 8 }));
+    }
+    for (name, relations) in [
+        (
+            "objects of relations",
+            Relations { things: found.things.iter().step_by(3).cloned().collect(), links: vec![] },
+        ),
+        ("with class and track each", found),
+    ] {
+        let mut times = [(); 4].map(|()| Vec::new());
+        for _ in 0..ROUNDS / 4 {
+            let mut buffer = gst::Buffer::new();
+            let fresh = buffer.get_mut().unwrap();
+            let start = Instant::now();
+            analytics.attach(fresh, &relations).unwrap();
+            times[0].push(start.elapsed());
+            let start = Instant::now();
+            assert_eq!(analytics.read(fresh).as_ref(), Some(&relations));
+            times[1].push(start.elapsed());
+            let start = Instant::now();
+            serialize(fresh, &PayloadKind::Video.into()).unwrap();
+            times[2].push(start.elapsed());
+            // It has them already.
+            let start = Instant::now();
+            deserialize(fresh, false).unwrap();
+            times[3].push(start.elapsed());
+        }
+        let [attach, read, insert, extract] = times.map(median);
+        println!(
+            "{name:28} attach {attach:7.1}  read {read:7.1}  insert {insert:7.1}  extract {extract:7.1}"
+        );
     }
 }

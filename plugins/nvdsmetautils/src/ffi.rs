@@ -4,6 +4,9 @@ use std::borrow::Cow;
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use gst::glib::Quark;
+use gst::glib::translate::IntoGlib;
+use gst::prelude::*;
 use gst_video::VideoRegionOfInterestMeta;
 
 use crate::{CAT, PayloadKind};
@@ -14,6 +17,26 @@ pub(crate) fn region_type(region: &gst::MetaRef<'_, VideoRegionOfInterestMeta>) 
     unsafe {
         let name = gst::glib::ffi::g_quark_to_string((*region.as_ptr()).roi_type);
         if name.is_null() { Cow::Borrowed("") } else { CStr::from_ptr(name).to_string_lossy() }
+    }
+}
+
+/// Adds a region of interest of this type, at `x`, `y`, with width and height.
+pub(crate) fn add_region(
+    buffer: &mut gst::BufferRef,
+    roi_type: Quark,
+    (x, y, width, height): (u32, u32, u32, u32),
+) -> gst::MetaRefMut<'_, VideoRegionOfInterestMeta, gst::meta::Standalone> {
+    // SAFETY: the buffer is borrowed mutably, and a quark that there is names the type.
+    unsafe {
+        let meta = gst_video::ffi::gst_buffer_add_video_region_of_interest_meta_id(
+            buffer.as_mut_ptr(),
+            roi_type.into_glib(),
+            x,
+            y,
+            width,
+            height,
+        );
+        VideoRegionOfInterestMeta::from_mut_ptr(buffer, meta)
     }
 }
 

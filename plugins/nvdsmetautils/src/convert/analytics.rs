@@ -40,6 +40,13 @@ pub(super) fn write(analytics: &Analytics) -> Relations {
     }
 }
 
+/// Whether `buffer` has all of `things` already, in that order.
+pub(super) fn has(buffer: &gst::BufferRef, things: &[Thing]) -> bool {
+    let there = gst_newer::analytics::read(buffer).unwrap_or_default().things;
+    let mut there = there.iter();
+    things.iter().all(|thing| there.any(|other| other == thing))
+}
+
 fn item(thing: &Thing) -> Option<AnalyticsItem> {
     match thing {
         Thing::Object { label, x, y, width, height, rotation, confidence } => {
@@ -107,7 +114,7 @@ pub(super) fn add_objects(analytics: &Analytics, objects: &mut Vec<Object>) {
     for (index, item) in analytics.items.iter().enumerate() {
         if let AnalyticsItem::Detection(detection) = item {
             let object = object(detection);
-            if !known.contains(&(object.label.clone(), place(&object.rect))) {
+            if known.is_empty() || !known.contains(&(object.label.clone(), place(&object.rect))) {
                 places[index] = Some(objects.len());
                 objects.push(object);
             }

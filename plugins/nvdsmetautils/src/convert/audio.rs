@@ -113,8 +113,7 @@ pub(super) fn write(batch: &AudioBatch, buffer: &mut gst::BufferRef) -> Result<b
     if things.is_empty() {
         things.push(Thing::Class { classes: vec![(frame.class_label.clone(), frame.confidence)] });
     }
-    let has = newer::read(buffer).unwrap_or_default().things;
-    if !things.iter().all(|thing| has.contains(thing)) {
+    if !super::analytics::has(buffer, &things) {
         newer::attach(buffer, &Relations { things, links: Vec::new() })?;
     }
     Ok(true)

@@ -15,6 +15,9 @@ const MAX_NEW: usize = 1 << 14;
 /// Longest of them, in bytes.
 const MAX_LENGTH: usize = 1024;
 
+/// Names that are compared before they are hashed.
+const FEW: usize = 8;
+
 static NEW: AtomicUsize = AtomicUsize::new(0);
 
 /// Whether there is room for the names in `batch`.
@@ -24,9 +27,19 @@ pub(super) fn check(batch: &VideoBatch) -> Result<(), Error> {
         let classifiers = object.classifiers.iter().map(|classifier| classifier.classifier_type.as_str());
         std::iter::once(object.label.as_str()).chain(classifiers)
     });
-    let mut seen = HashSet::new();
+    // Most are one of a few.
+    let (mut few, mut seen) = (Vec::with_capacity(FEW), HashSet::new());
     let mut fresh = 0;
-    for name in names.filter(|name| seen.insert(*name) && Quark::try_from_str(name).is_none()) {
+    for name in names {
+        if few.contains(&name) || !seen.insert(name) {
+            continue;
+        }
+        if few.len() < FEW {
+            few.push(name);
+        }
+        if Quark::try_from_str(name).is_some() {
+            continue;
+        }
         if name.len() > MAX_LENGTH {
             return Err(Error::Name { len: name.len(), limit: MAX_LENGTH });
         }

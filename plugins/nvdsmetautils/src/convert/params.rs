@@ -9,8 +9,11 @@
 //!
 //! What a region has beyond them, or in another order, goes along as text.
 
+use std::ops::ControlFlow;
+
 use dsmeta::model::{Classifier, Label, Object, UNTRACKED};
-use gst::glib::{GStr, gstr};
+use gst::glib::prelude::*;
+use gst::glib::{self, GStr, gstr};
 use gst::{Structure, StructureRef};
 
 const DETECTION: &GStr = gstr!("detection");
@@ -24,7 +27,7 @@ const TYPE: &GStr = gstr!("type");
 /// Not a classification's, for it tells of which frame a region is.
 const FRAME: &GStr = gstr!("frame");
 
-/// Takes what `params`, that of the frame not among them, say into `object`. True if it now says all of it, so that [`build`] makes the same again.
+/// Takes what `params`, that of the frame not among them, say into `object`. True if it now says all of it, so that [`Templates::build`] makes the same again.
 pub(super) fn read<'a>(params: impl Iterator<Item = &'a StructureRef>, object: &mut Object) -> bool {
     let mut exact = true;
     let mut order = 0;
@@ -41,26 +44,77 @@ pub(super) fn read<'a>(params: impl Iterator<Item = &'a StructureRef>, object: &
     exact
 }
 
-/// The parameters that `object` has by the conventions.
-pub(super) fn build(object: &Object) -> impl Iterator<Item = Structure> {
-    let detected = (object.confidence != 0.0 || object.class_id != 0).then(|| {
-        Structure::builder_static(DETECTION)
-            .field_with_static(CONFIDENCE, f64::from(object.confidence))
-            .field_with_static(CLASS, object.class_id)
-            .build()
-    });
-    let tracked = (object.object_id != UNTRACKED).then(|| {
-        let structure = Structure::builder_static(TRACKED);
-        match i32::try_from(object.object_id) {
-            Ok(id) => structure.field_with_static(ID, id).build(),
-            Err(_) => structure.field_with_static(ID, object.object_id).build(),
+/// Structures to copy: that takes half of the time in which GStreamer makes one, and there may be hundreds, all alike.
+pub(super) struct Templates {
+    detection: Structure,
+    tracked: Structure,
+    /// The first ones that came, each with a name or a number of fields of its own.
+    classified: Vec<Structure>,
+}
+
+/// Most classifications that are kept.
+const MAX_CLASSIFIED: usize = 16;
+
+impl Templates {
+    pub(super) fn new() -> Self {
+        Self {
+            detection: Structure::builder_static(DETECTION)
+                .field_with_static(CONFIDENCE, 0.0)
+                .field_with_static(CLASS, 0)
+                .build(),
+            tracked: Structure::builder_static(TRACKED).field_with_static(ID, 0).build(),
+            classified: Vec::new(),
         }
+    }
+
+    /// Hands out the parameters that `object` has by the conventions.
+    pub(super) fn build(&mut self, object: &Object, mut add: impl FnMut(Structure)) {
+        if object.confidence != 0.0 || object.class_id != 0 {
+            let confidence = f64::from(object.confidence);
+            add(filled(&self.detection, [confidence.to_value(), object.class_id.to_value()]));
+        }
+        if object.object_id != UNTRACKED {
+            let id = i32::try_from(object.object_id).map(|id| id.to_value());
+            add(filled(&self.tracked, [id.unwrap_or_else(|_| object.object_id.to_value())]));
+        }
+        for classifier in &object.classifiers {
+            classifier.labels.iter().for_each(|label| add(self.classified(classifier, label)));
+        }
+    }
+
+    fn classified(&mut self, classifier: &Classifier, label: &Label) -> Structure {
+        let class = i32::try_from(label.result_class_id).ok().filter(|class| *class != 0);
+        let fields = 2 + usize::from(class.is_some());
+        let alike = |structure: &&Structure| {
+            structure.n_fields() == fields && structure.name() == classifier.classifier_type.as_str()
+        };
+        if let Some(template) = self.classified.iter().find(alike) {
+            let [text, confidence] = [text(label).to_value(), f64::from(label.result_prob).to_value()];
+            return filled(
+                template,
+                [text, confidence].into_iter().chain(class.map(|class| class.to_value())),
+            );
+        }
+        let structure = classified(classifier, label, class);
+        // One with a type of its own is not alike.
+        if self.classified.len() < MAX_CLASSIFIED && structure.name() != CLASSIFIER {
+            self.classified.push(structure.clone());
+        }
+        structure
+    }
+}
+
+/// A copy of `template` with other values, in the order of its fields.
+fn filled(template: &Structure, values: impl IntoIterator<Item = glib::Value>) -> Structure {
+    let mut structure = template.clone();
+    let mut values = values.into_iter();
+    let _all = structure.map_in_place(|_, field| {
+        if let Some(value) = values.next() {
+            *field = value;
+        }
+        ControlFlow::Continue(())
     });
-    let classified = object
-        .classifiers
-        .iter()
-        .flat_map(|classifier| classifier.labels.iter().map(move |label| classified(classifier, label)));
-    detected.into_iter().chain(tracked).chain(classified)
+    structure
 }
 
 fn detection(param: &StructureRef, object: &mut Object) -> bool {
@@ -106,17 +160,17 @@ fn classification(param: &StructureRef, object: &mut Object) -> bool {
         && own.is_none_or(|own| !can_name(own))
 }
 
-fn classified(classifier: &Classifier, label: &Label) -> Structure {
+fn text(label: &Label) -> &str {
+    if label.result_label.is_empty() { &label.presult_label } else { &label.result_label }
+}
+
+fn classified(classifier: &Classifier, label: &Label, class: Option<i32>) -> Structure {
     let name = classifier.classifier_type.as_str();
-    let text = if label.result_label.is_empty() { &label.presult_label } else { &label.result_label };
     let (name, own) = if can_name(name) { (name, None) } else { (CLASSIFIER.as_str(), Some(name)) };
     Structure::builder(name)
-        .field_with_static(LABEL, text)
+        .field_with_static(LABEL, text(label))
         .field_with_static(CONFIDENCE, f64::from(label.result_prob))
-        .field_with_static_if_some(
-            CLASS,
-            i32::try_from(label.result_class_id).ok().filter(|class| *class != 0),
-        )
+        .field_with_static_if_some(CLASS, class)
         .field_with_static_if_some(TYPE, own)
         .build()
 }

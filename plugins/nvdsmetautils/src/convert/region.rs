@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use dsmeta::model::{Bbox, Object, Rect, Region};
 use gst::Structure;
+use gst::glib::Quark;
 use gst_video::VideoRegionOfInterestMeta;
 
 use super::{frames, params};
@@ -75,27 +76,55 @@ impl<'a> Identity<'a> {
     }
 }
 
-/// Puts a region on `buffer`. `frame` is a parameter more.
-pub(super) fn add(
-    buffer: &mut gst::BufferRef,
-    identity: &Identity<'_>,
-    parent_id: i32,
-    object: &Object,
-    frame: Option<Structure>,
-) {
-    let mut region = VideoRegionOfInterestMeta::add(buffer, &identity.label, identity.rect);
-    region.set_id(identity.id);
-    region.set_parent_id(parent_id);
-    match &object.region {
-        Some(known) if !known.params.is_empty() => {
-            for param in known.params.iter().filter_map(|text| parse(text)) {
-                region.add_param(param);
-            }
-        }
-        _ => params::build(object).for_each(|param| region.add_param(param)),
+/// What puts regions on a buffer, all that a payload has.
+pub(super) struct Adder<'a> {
+    params: params::Templates,
+    /// Types of regions, as GLib keeps them: there are few, and to find one by its text takes GLib longer.
+    labels: Vec<(&'a str, Quark)>,
+}
+
+/// Most types that are kept.
+const MAX_LABELS: usize = 32;
+
+impl<'a> Adder<'a> {
+    pub(super) fn new() -> Self {
+        Self { params: params::Templates::new(), labels: Vec::new() }
     }
-    if let Some(frame) = frame {
-        region.add_param(frame);
+
+    /// Puts a region on `buffer`, that of `object`. `frame` is a parameter more.
+    pub(super) fn add(
+        &mut self,
+        buffer: &mut gst::BufferRef,
+        identity: &Identity<'_>,
+        parent_id: i32,
+        object: &'a Object,
+        frame: Option<Structure>,
+    ) {
+        let mut region = crate::ffi::add_region(buffer, self.label(&object.label), identity.rect);
+        region.set_id(identity.id);
+        region.set_parent_id(parent_id);
+        match &object.region {
+            Some(known) if !known.params.is_empty() => {
+                for param in known.params.iter().filter_map(|text| parse(text)) {
+                    region.add_param(param);
+                }
+            }
+            _ => self.params.build(object, |param| region.add_param(param)),
+        }
+        if let Some(frame) = frame {
+            region.add_param(frame);
+        }
+    }
+
+    fn label(&mut self, label: &'a str) -> Quark {
+        if let Some((_, quark)) = self.labels.iter().find(|(known, _)| *known == label) {
+            return *quark;
+        }
+        let quark = Quark::from_str(label);
+        if self.labels.len() < MAX_LABELS {
+            self.labels.push((label, quark));
+        }
+        quark
     }
 }
 

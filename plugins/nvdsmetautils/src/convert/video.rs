@@ -7,7 +7,7 @@ use gst_newer::analytics as newer;
 use gst_video::{VideoMeta, VideoRegionOfInterestMeta};
 
 use super::frames::FrameId;
-use super::region::{self, Identity};
+use super::region::{self, Adder, Identity};
 use super::{analytics, names, pts};
 use crate::{CAT, Error};
 
@@ -134,6 +134,7 @@ pub(super) fn write(batch: &VideoBatch, buffer: &mut gst::BufferRef) -> Result<b
     let (complete, restored) = write_analytics(batch, buffer)?;
     let known: HashSet<Identity<'_>> =
         buffer.iter_meta::<VideoRegionOfInterestMeta>().map(|region| Identity::of(&region)).collect();
+    let mut adder = Adder::new();
     let mut first_id = 1;
     for (index, frame) in batch.frames.iter().enumerate() {
         // Regions that were none before are numbered, for their parts to refer to them.
@@ -155,7 +156,7 @@ pub(super) fn write(batch: &VideoBatch, buffer: &mut gst::BufferRef) -> Result<b
                 None => object.parent.map_or(0, id),
             };
             let of_frame = (batch.frames.len() > 1).then(|| FrameId::param(frame));
-            region::add(buffer, &identity, parent_id, object, of_frame);
+            adder.add(buffer, &identity, parent_id, object, of_frame);
         }
         first_id += frame.objects.len() as i32;
     }
@@ -172,8 +173,7 @@ fn write_analytics(batch: &VideoBatch, buffer: &mut gst::BufferRef) -> Result<(b
         return Ok((false, None));
     }
     let relations = analytics::write(found);
-    let has = newer::read(buffer).unwrap_or_default().things;
-    if !relations.things.iter().all(|thing| has.contains(thing)) {
+    if !analytics::has(buffer, &relations.things) {
         newer::attach(buffer, &relations)?;
     }
     Ok((with.next().is_none(), Some(index)))
