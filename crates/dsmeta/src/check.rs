@@ -90,6 +90,9 @@ fn sensor(sensor: &Sensor) -> Result<(), Error> {
 
 fn region(region: &Region, tally: &mut Tally) -> Result<(), Error> {
     tally.add(Counted::Params, region.params.len())?;
+    if !region.confidence.is_finite() {
+        return Err(not_finite("the confidence of a region", [region.confidence]));
+    }
     region.params.iter().try_for_each(|param| text("a parameter of a region", param))
 }
 

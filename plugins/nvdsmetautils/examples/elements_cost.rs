@@ -60,6 +60,10 @@ fn main() {
             ],
         ),
         (
+            "a confidence of more digits",
+            &["detection, confidence=(double)0.88532708626785761, label_id=(int)3"],
+        ),
+        (
             "with a parameter of its own",
             &["detection, x_min=(double)0.25, x_max=(double)0.5, confidence=(double)0.75, label_id=(int)3"],
         ),

@@ -111,6 +111,12 @@ fn conventional_parameters_do_not_travel_twice() {
         ],
     )]);
     assert!(found[0].region.as_ref().unwrap().params.is_empty());
+    // Single precision, as DeepStream has it, is not enough.
+    let sent = [roi("car", 1, 0, &["detection, confidence=(double)0.1, label_id=(int)2"])];
+    let found = objects(&sent);
+    assert!(found[0].region.as_ref().unwrap().params.is_empty());
+    assert_eq!(found[0].confidence, 0.1_f32);
+    assert_eq!(round_trip(&sent), sent);
 }
 
 #[test]

@@ -13,7 +13,7 @@ pub enum Origin {
 }
 
 /// A `GstVideoRegionOfInterestMeta`; its type is the object's label.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Region {
     /// Its id.
     pub id: i32,
@@ -29,6 +29,8 @@ pub struct Region {
     pub height: u32,
     /// Its parameters: a `GstStructure` each, as text, in order.
     pub params: Vec<String>,
+    /// The object's confidence in double precision, where single precision lost some of it; otherwise 0.
+    pub confidence: f64,
 }
 
 /// A `GstAnalyticsRelationMeta`.

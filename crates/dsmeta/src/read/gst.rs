@@ -16,6 +16,7 @@ pub(super) fn region(mut from: Reader<'_>, region: &mut Region, tally: &mut Tall
             5 => region.width = from.uint32(key)?,
             6 => region.height = from.uint32(key)?,
             7 => *one_more(&mut region.params, Counted::Params, tally)? = from.string(key)?.into(),
+            8 => region.confidence = from.double(key)?,
             _ => from.skip(key)?,
         }
     }

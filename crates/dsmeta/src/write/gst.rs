@@ -13,6 +13,7 @@ pub(super) fn region(to: &mut Writer, region: &Region) {
     for param in &region.params {
         to.repeated_string(7, param);
     }
+    to.double(8, region.confidence);
 }
 
 pub(super) fn analytics(to: &mut Writer, analytics: &Analytics) {

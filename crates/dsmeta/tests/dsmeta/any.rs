@@ -154,7 +154,7 @@ structs! {
     Display { rects, texts, lines, arrows, circles, misc_osd_data, reserve };
     Label { num_classes, result_label, presult_label, result_class_id, label_id, result_prob };
     Classifier { unique_component_id, classifier_type, labels };
-    Region { id, parent_id, x, y, width, height, params };
+    Region { id, parent_id, x, y, width, height, params, confidence };
     Object { parent, unique_component_id, class_id, object_id, detector_bbox, tracker_bbox, confidence,
         tracker_confidence, rect, mask, text, label, classifiers, misc_obj_info, reserve, region };
     Sensor { source_id, uri, id, name };

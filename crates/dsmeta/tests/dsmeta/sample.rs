@@ -111,6 +111,7 @@ pub(crate) fn extended() -> Batch {
         width: 2,
         height: 3,
         params: vec!["detection, confidence=(double)0.5;".into(), "object_id, id=(int)3;".into()],
+        confidence: 0.1,
     });
     frame.displays[0].circles[0].width = 9;
     Batch::Video(batch)

@@ -27,13 +27,22 @@ const TYPE: &GStr = gstr!("type");
 /// Not a classification's, for it tells of which frame a region is.
 const FRAME: &GStr = gstr!("frame");
 
-/// Takes what `params`, that of the frame not among them, say into `object`. True if it now says all of it, so that [`Templates::build`] makes the same again.
-pub(super) fn read<'a>(params: impl Iterator<Item = &'a StructureRef>, object: &mut Object) -> bool {
+/// What [`read`] found.
+pub(super) struct Found {
+    /// The object says all of it, with `confidence`, so that [`Templates::build`] makes the same again.
+    pub(super) exact: bool,
+    /// The detection's, if the object's single precision is not enough, or 0.
+    pub(super) confidence: f64,
+}
+
+/// Takes what `params`, that of the frame not among them, say into `object`.
+pub(super) fn read<'a>(params: impl Iterator<Item = &'a StructureRef>, object: &mut Object) -> Found {
     let mut exact = true;
+    let mut precise = 0.0;
     let mut order = 0;
     for param in params {
         let (place, complete) = match param.name() {
-            name if name == DETECTION => (1, detection(param, object)),
+            name if name == DETECTION => (1, detection(param, object, &mut precise)),
             name if name == TRACKED => (2, tracked(param, object)),
             _ => (3, classification(param, object)),
         };
@@ -41,7 +50,7 @@ pub(super) fn read<'a>(params: impl Iterator<Item = &'a StructureRef>, object: &
         exact &= complete && (place > order || place == 3);
         order = order.max(place);
     }
-    exact
+    Found { exact, confidence: precise }
 }
 
 /// Structures to copy: that takes half of the time in which GStreamer makes one, and there may be hundreds, all alike.
@@ -70,7 +79,7 @@ impl Templates {
     /// Hands out the parameters that `object` has by the conventions.
     pub(super) fn build(&mut self, object: &Object, mut add: impl FnMut(Structure)) {
         if object.confidence != 0.0 || object.class_id != 0 {
-            let confidence = f64::from(object.confidence);
+            let confidence = confidence(object);
             add(filled(&self.detection, [confidence.to_value(), object.class_id.to_value()]));
         }
         if object.object_id != UNTRACKED {
@@ -117,13 +126,22 @@ fn filled(template: &Structure, values: impl IntoIterator<Item = glib::Value>) -
     structure
 }
 
-fn detection(param: &StructureRef, object: &mut Object) -> bool {
-    let (Ok(confidence), class) = (param.get::<f64>(CONFIDENCE), param.get::<i32>(CLASS).ok()) else {
+/// `precise` becomes the confidence if the object's precision is not enough.
+fn detection(param: &StructureRef, object: &mut Object, precise: &mut f64) -> bool {
+    let (Ok(double), class) = (param.get::<f64>(CONFIDENCE), param.get::<i32>(CLASS).ok()) else {
         return false;
     };
-    let (confidence, exact) = narrow(confidence);
+    let (confidence, exact) = narrow(double);
     (object.confidence, object.class_id) = (confidence, class.unwrap_or(0));
-    exact && class.is_some() && param.n_fields() == 2 && (confidence != 0.0 || class != Some(0))
+    *precise = if exact { 0.0 } else { double };
+    let kept = exact || confidence != 0.0;
+    kept && class.is_some() && param.n_fields() == 2 && (confidence != 0.0 || class != Some(0))
+}
+
+/// The detection's, in the precision that it had. Who changed the object's since has not changed both.
+fn confidence(object: &Object) -> f64 {
+    let precise = object.region.as_ref().map_or(0.0, |region| region.confidence);
+    if precise as f32 == object.confidence { precise } else { object.confidence.into() }
 }
 
 fn tracked(param: &StructureRef, object: &mut Object) -> bool {

@@ -30,7 +30,7 @@ pub(super) fn read(region: &RegionRef<'_>) -> Object {
         ..Object::default()
     };
     let own = || region.params().filter(|param| !frames::is_frame(param));
-    let exact = params::read(own(), &mut object);
+    let found = params::read(own(), &mut object);
     if object.object_id != dsmeta::model::UNTRACKED {
         object.tracker_bbox = bbox;
     }
@@ -41,7 +41,8 @@ pub(super) fn read(region: &RegionRef<'_>) -> Object {
         y,
         width,
         height,
-        params: if exact { Vec::new() } else { own().map(ToString::to_string).collect() },
+        params: if found.exact { Vec::new() } else { own().map(ToString::to_string).collect() },
+        confidence: if found.exact { found.confidence } else { 0.0 },
     });
     object
 }

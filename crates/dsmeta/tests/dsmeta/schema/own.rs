@@ -32,6 +32,8 @@ pub(crate) struct Region {
     pub(crate) height: u32,
     #[prost(string, repeated, tag = "7")]
     pub(crate) params: Vec<String>,
+    #[prost(double, tag = "8")]
+    pub(crate) confidence: f64,
 }
 
 /// Analytics metadata and its relations.
