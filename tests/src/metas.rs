@@ -8,7 +8,8 @@ use crate::peer::{Peer, SOON};
 pub fn video_script() -> Vec<String> {
     let mut lines = vec!["start video/x-raw,format=I420,width=64,height=48,framerate=25/1".to_owned()];
     let each = ["video", "crop", "region", "affine", "timestamp", "timecode", "caption", "afd", "bar"];
-    let more = ["protection", "known", "strange", "payload", "sei", "region*9", "caption*4,sei*3,known*2"];
+    let more =
+        ["protection", "known", "strange", "payload", "sei", "alpha", "region*9", "caption*4,sei*3,known*2"];
     for (seed, kinds) in each.into_iter().chain(more).enumerate() {
         lines.push(format!("buffer count=12 mem=20000 pts=0 duration=40000000 seed={seed} metas={kinds}"));
     }
@@ -22,7 +23,7 @@ pub fn video_script() -> Vec<String> {
 }
 
 /// How many buffers [`video_script`] pushes.
-pub const VIDEO_BUFFERS: usize = 16 * 12 + 2 * 12 + 5;
+pub const VIDEO_BUFFERS: usize = 17 * 12 + 2 * 12 + 5;
 
 /// `push` commands for a stream of audio.
 pub fn audio_script(planar: bool) -> Vec<String> {
@@ -80,6 +81,7 @@ pub const VIDEO_KINDS: &[&str] = &[
     "type=(guint)11259375",
     "type=(guint)16702650",
     "sei [",
+    "alpha (Some(",
     "clipping start=",
     "level ",
 ];

@@ -136,6 +136,72 @@ fn both_in_testing() {
     let script = ["start application/x-test", "buffer count=12 mem=20000 metas=all"].map(String::from);
     let kinds = ["relations Some", "Object {", "Class {", "Tracking {", "Segmentation {", "links: [Link {"];
     systems.run((Newer, Newer), &script, 12, &kinds);
+    // A meta of an application's own that GStreamer serialises, and what 1.28 has beside a timestamp.
+    let script =
+        ["start application/x-test", "buffer count=12 mem=20000 metas=spoken*2,region,timestamp-info"];
+    let kinds = ["NvdsucxTestSpoken ", "timestamp timestamp/x-ptp", "info=clock, synced=(boolean)true;"];
+    systems.run((Newer, Newer), &script.map(String::from), 12, &kinds);
+}
+
+#[test]
+fn a_finding_of_a_kind_that_is_not_known_is_counted_and_the_others_arrive() {
+    let systems = Systems::new();
+    let places = (Newer, Newer);
+    for link in systems.links(places) {
+        let (mut sender, mut receiver) = systems.start(&link, places);
+        sender.push(&["start application/x-test", "buffer count=12 mem=20000 metas=relations-odd", "eos"]);
+        receiver.line("eos");
+        assert_same_buffers(&sender, &receiver, 12);
+        let others: Vec<_> = sender
+            .lines_with("meta ")
+            .iter()
+            .map(|meta| meta.replace(", Other { name: \"nvdsucx-test\" }", ""))
+            .collect();
+        assert!(others.iter().all(|meta| meta.contains("Tracking {") && !meta.contains("nvdsucx-test")));
+        assert_eq!(receiver.lines_with("meta "), others);
+        assert_eq!((sender.stat("metas-lost"), receiver.stat("metas-lost")), (12, 0));
+        stop_having_named_once(sender, "nvdsucx-test of GstAnalyticsRelationMetaAPI");
+        receiver.assert_no_error();
+        receiver.stop();
+    }
+}
+
+#[test]
+fn who_makes_buffers_in_testing_is_told_that_analytics_cross() {
+    let systems = Systems::new();
+    let places = (Newer, Newer);
+    for link in systems.links(places) {
+        let (mut sender, receiver) = systems.start(&link, places);
+        // Whoever attaches them has loaded their library.
+        sender.push(&["start application/x-test", "buffer count=2 mem=1000 metas=relations"]);
+        receiver.lines_until(2, "buffer ");
+        let answer = sender.ask("allocation application/x-test", "allocation ");
+        assert!(answer.contains("GstAnalyticsRelationMetaAPI"), "{answer}");
+        sender.stop();
+        receiver.stop();
+    }
+}
+
+#[test]
+fn a_meta_that_only_a_sender_in_testing_can_read_is_counted() {
+    let systems = Systems::new();
+    for (places, newest) in [((Newer, Newer), 0), ((Newer, Here), 12 + 12)] {
+        for link in systems.links(places) {
+            let (mut sender, mut receiver) = systems.start(&link, places);
+            sender.push(&["start application/x-test"]);
+            sender.push(&["buffer count=12 mem=20000 metas=unheard,spoken,sei,timestamp-info", "eos"]);
+            receiver.line("eos");
+            assert_same_buffers(&sender, &receiver, 12);
+            assert_eq!(sender.count("meta "), 12 * 4);
+            // The timestamp itself arrives everywhere.
+            assert_eq!(receiver.count("meta "), if places.1 == Newer { 12 * 3 } else { 12 * 2 });
+            assert_eq!((sender.stat("metas-lost"), receiver.stat("metas-lost")), (0, 12 + newest));
+            for peer in [sender, receiver] {
+                peer.assert_no_error();
+                peer.stop();
+            }
+        }
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use gst_audio::{
     AudioChannelPosition, AudioClippingMeta, AudioFormat, AudioInfo, AudioLayout, AudioLevelMeta, AudioMeta,
 };
 use gst_newer::analytics::{self, Analytics, Link, Mask, MaskFormat, Relations, SegmentationKind, Thing};
-use gst_video::video_meta::VideoSeiUserDataUnregisteredMeta;
+use gst_video::video_meta::{VideoCodecAlphaMeta, VideoSeiUserDataUnregisteredMeta};
 use gst_video::{
     ValidVideoTimeCode, VideoAFDMeta, VideoAFDSpec, VideoAFDValue, VideoAffineTransformationMeta,
     VideoAlignment, VideoBarMeta, VideoCaptionMeta, VideoCaptionType, VideoCropMeta, VideoFormat,
@@ -44,14 +44,26 @@ const KINDS: &[Kind] = &[
     Kind { name: "strange", attach: strange },
     Kind { name: "payload", attach: payload },
     Kind { name: "sei", attach: sei },
+    Kind { name: "alpha", attach: alpha },
 ];
 
 const QUARTER: Kind = Kind { name: "crop-quarter", attach: crop_quarter };
 const RELATIONS: Kind = Kind { name: "relations", attach: relations };
 const FOREIGN: Kind = Kind { name: "foreign", attach: foreign };
+const BATCH: Kind = Kind { name: "batch", attach: super::batch::attach };
+/// Of GStreamer 1.24 and newer.
+const SPOKEN: Kind =
+    Kind { name: "spoken", attach: |buffer, _, random| foreign::SPOKEN.attach(buffer, random.word()) };
+const UNHEARD: Kind =
+    Kind { name: "unheard", attach: |buffer, _, random| foreign::UNHEARD.attach(buffer, random.word()) };
+/// One thing of them is of a kind that nobody knows.
+const ODD_RELATIONS: Kind = Kind { name: "relations-odd", attach: odd_relations };
+/// Of GStreamer 1.28 and newer.
+const INFORMED: Kind = Kind { name: "timestamp-info", attach: timestamp_info };
 
 pub(super) fn find(name: &str) -> Option<Kind> {
-    KINDS.iter().copied().chain([QUARTER, RELATIONS, FOREIGN]).find(|kind| kind.name == name)
+    let others = [QUARTER, RELATIONS, ODD_RELATIONS, FOREIGN, BATCH, SPOKEN, UNHEARD, INFORMED];
+    KINDS.iter().copied().chain(others).find(|kind| kind.name == name)
 }
 
 /// All that can travel, with the running GStreamer.
@@ -254,6 +266,26 @@ fn sei(buffer: &mut BufferRef, _: usize, random: &mut Random) {
     VideoSeiUserDataUnregisteredMeta::add(buffer, &uuid, &random.bytes(len));
 }
 
+fn alpha(buffer: &mut BufferRef, variant: usize, random: &mut Random) {
+    let len = random.below(300) as usize;
+    let mut alpha = gst::Buffer::from_slice(random.bytes(len));
+    let fresh = alpha.get_mut().expect("a new buffer");
+    fresh.set_pts(gst::ClockTime::from_nseconds(random.word() >> 1));
+    fresh.set_duration(variant.is_multiple_of(2).then(|| gst::ClockTime::from_nseconds(random.word() >> 1)));
+    fresh.set_flags([gst::BufferFlags::DELTA_UNIT, gst::BufferFlags::empty()][variant % 2]);
+    // The bindings (0.25) drop a reference that they have given to the meta.
+    std::mem::forget(alpha.clone());
+    VideoCodecAlphaMeta::add(buffer, alpha);
+}
+
+fn timestamp_info(buffer: &mut BufferRef, variant: usize, random: &mut Random) {
+    let info =
+        ["clock, synced=(boolean)true;", "clock, name=(string)\"a\\ b\", error=(double)0.25;"][variant % 2];
+    let duration = variant.is_multiple_of(2).then(|| random.word() >> 1);
+    gst_newer::serialize::attach_timestamp(buffer, "timestamp/x-ptp", random.word() >> 1, duration, info)
+        .expect("only asked for where GStreamer has it");
+}
+
 /// Two objects, one of them in the other, what they are, and the way of one; on newer releases a mask, too.
 fn relations(buffer: &mut BufferRef, variant: usize, random: &mut Random) {
     const IS_PART_OF: u32 = 2;
@@ -301,6 +333,11 @@ fn relations(buffer: &mut BufferRef, variant: usize, random: &mut Random) {
     ];
     let relations = Relations { things, links };
     analytics::attach(buffer, &relations).expect("only asked for where GStreamer has them");
+}
+
+fn odd_relations(buffer: &mut BufferRef, variant: usize, random: &mut Random) {
+    relations(buffer, variant, random);
+    foreign::attach_unknown_thing(buffer);
 }
 
 fn foreign(buffer: &mut BufferRef, _: usize, _: &mut Random) {

@@ -1,6 +1,7 @@
 //! The metas of buffers: made after a list of their kinds, and printed field by field.
 
 mod attach;
+mod batch;
 mod foreign;
 mod text;
 mod value;
@@ -21,6 +22,7 @@ const PAYLOAD: &str = "NvdsCustomPayload";
 /// Does what an application does with its metas when it starts.
 pub(crate) fn register() {
     gst::meta::CustomMeta::register(KNOWN, &["video"]);
+    foreign::SPOKEN.register();
 }
 
 /// The metas that a buffer is to have.

@@ -6,7 +6,7 @@ use gst::meta::{CustomMeta, MetaRef, ProtectionMeta, ReferenceTimestampMeta};
 use gst::prelude::*;
 use gst_audio::{AudioClippingMeta, AudioLevelMeta, AudioMeta};
 use gst_newer::analytics;
-use gst_video::video_meta::VideoSeiUserDataUnregisteredMeta;
+use gst_video::video_meta::{VideoCodecAlphaMeta, VideoSeiUserDataUnregisteredMeta};
 use gst_video::{
     VideoAFDMeta, VideoAffineTransformationMeta, VideoBarMeta, VideoCaptionMeta, VideoCropMeta, VideoMeta,
     VideoRegionOfInterestMeta, VideoTimeCodeMeta,
@@ -14,6 +14,7 @@ use gst_video::{
 use nvdsucx_tests::payload::checksum;
 
 use super::value::structure;
+use super::{batch, foreign};
 
 type AnyMeta<'a> = MetaRef<'a, gst::Meta>;
 
@@ -38,7 +39,7 @@ fn line(buffer: &gst::BufferRef, meta: &AnyMeta<'_>) -> String {
         of(meta, |level: &AudioLevelMeta| {
             format!("level {} voice={}", level.level(), level.voice_activity())
         }),
-        of(meta, timestamp),
+        of(meta, |time: &ReferenceTimestampMeta| timestamp(time, gst_newer::serialize::timestamp_info(meta))),
         of(meta, timecode),
         of(meta, |caption: &VideoCaptionMeta| {
             format!("caption {:?} {}", caption.caption_type(), bytes(caption.data()))
@@ -49,12 +50,20 @@ fn line(buffer: &gst::BufferRef, meta: &AnyMeta<'_>) -> String {
         of(meta, |sei: &VideoSeiUserDataUnregisteredMeta| {
             format!("sei {:02x?} {}", sei.uuid(), bytes(sei.data()))
         }),
+        of(meta, alpha),
+        foreign::SPOKEN.text(meta),
+        foreign::UNHEARD.text(meta),
     ];
     if let Some(text) = known.into_iter().flatten().next() {
         return text;
     }
     if analytics::is_relations(meta) {
         return relations(buffer);
+    }
+    if meta.api().name() == "NvDsMetaAPI"
+        && let Some(text) = batch::text(buffer)
+    {
+        return text;
     }
     format!("unknown {}", meta.api())
 }
@@ -104,9 +113,17 @@ fn audio(meta: &AudioMeta) -> String {
     )
 }
 
-fn timestamp(meta: &ReferenceTimestampMeta) -> String {
+fn timestamp(meta: &ReferenceTimestampMeta, info: Option<String>) -> String {
     let (caps, time) = (meta.reference(), meta.timestamp().nseconds());
-    format!("timestamp {caps} {time} duration={:?}", meta.duration().map(gst::ClockTime::nseconds))
+    let info = info.map(|info| format!(" info={info}")).unwrap_or_default();
+    format!("timestamp {caps} {time} duration={:?}{info}", meta.duration().map(gst::ClockTime::nseconds))
+}
+
+fn alpha(meta: &VideoCodecAlphaMeta) -> String {
+    let alpha = meta.alpha_buffer();
+    let times = (alpha.pts(), alpha.dts(), alpha.duration());
+    let content = alpha.map_readable().map_or_else(|_| "unreadable".into(), |content| bytes(&content));
+    format!("alpha {times:?} {:?} {content}", alpha.flags())
 }
 
 fn timecode(meta: &VideoTimeCodeMeta) -> String {
