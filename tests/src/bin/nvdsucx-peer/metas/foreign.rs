@@ -7,7 +7,6 @@ use std::sync::OnceLock;
 use gst::ffi;
 use gst::glib::ffi::{GFALSE, GTRUE, gboolean, gpointer};
 use gst::glib::translate::IntoGlib;
-use gst::prelude::*;
 
 /// The only meta of its kind that there is at a time; what is in it does not matter.
 pub(super) fn attach(buffer: &mut gst::BufferRef) {
