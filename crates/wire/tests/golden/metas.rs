@@ -133,7 +133,7 @@ pub fn all() -> Vec<GoldenMeta> {
         meta(
             "alpha",
             Kind::Alpha(AlphaMeta { data: vec![1, 2], pts: Some(5), flags: 64, ..AlphaMeta::default() }),
-            "a201080a02010210052840",
+            "b201080a02010210052840",
         ),
     ]
 }
