@@ -23,6 +23,7 @@ fn subscribe(port: u16, zero_copy: bool) -> Subscriber {
         zero_copy,
         key: None,
         connect_timeout: Some(SOON),
+        longest_pause: SOON,
         peer_timeout: Some(SOON),
         on_disconnect: OnDisconnect::Fail,
         max_peers: 1,
@@ -35,6 +36,7 @@ fn subscribe(port: u16, zero_copy: bool) -> Subscriber {
         initial_size: 0,
         max_frame_size: 1 << 20,
         max_held: 1 << 20,
+        measure_clock: false,
     };
     Subscriber::start(config, receiver, |_| {}).expect("it starts")
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use nvdsucx_wire::BufferType;
 use ucp::{MemoryKind, RegionMut};
 
+use crate::backlog::Limits;
 use crate::{Device, Error, Key};
 
 /// Which side of the connection is ours.
@@ -45,6 +46,8 @@ pub struct Config {
     pub zero_copy: bool,
     /// How long a client tries to connect; `None` means for ever.
     pub connect_timeout: Option<Duration>,
+    /// The longest pause between two attempts to connect.
+    pub longest_pause: Duration,
     /// Silence after which a connected peer counts as lost; `None` means never.
     pub peer_timeout: Option<Duration>,
     /// What happens when a peer is lost.
@@ -57,6 +60,33 @@ pub struct Config {
     pub name: String,
 }
 
+/// What a sender does when a peer has no room for a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overflow {
+    /// It waits, and with it all peers.
+    Wait,
+    /// That peer does without the frame.
+    DropNew,
+    /// The frame waits for that peer. Half of the window is for what does; if it is full the oldest of it is dropped.
+    DropOld,
+    /// That peer is disconnected.
+    Disconnect,
+    /// [`DropNew`](Self::DropNew) where the stream is live and there are other peers, who would lose frames by the wait;
+    /// otherwise [`Wait`](Self::Wait).
+    Auto,
+}
+
+impl Overflow {
+    /// What it means for so many peers.
+    pub(crate) fn decide(self, live: bool, peers: usize) -> Self {
+        match self {
+            Self::Auto if live && peers > 1 => Self::DropNew,
+            Self::Auto => Self::Wait,
+            decided => decided,
+        }
+    }
+}
+
 /// Settings of the sending end.
 #[derive(Clone, Debug)]
 pub struct SenderConfig {
@@ -64,14 +94,31 @@ pub struct SenderConfig {
     pub window_frames: u32,
     /// Most bytes in flight to each peer; one frame of any size is always let through.
     pub window_bytes: u64,
+    /// Most time in flight to each peer, by the frames' timestamps; `None` for any.
+    pub window_time: Option<Duration>,
     /// Peers that must be connected before the first frame goes out.
     pub wanted_peers: usize,
-    /// Do without the peers that have no room for a frame, instead of waiting for them.
-    pub leaky: bool,
+    /// What becomes of a frame that a peer has no room for.
+    pub overflow: Overflow,
     /// What knows the memory that is not the CPU's; without it there must be none in frames.
     pub device: Option<Arc<dyn Device>>,
     /// Hold frames until `wanted_peers` are there (and later, while nobody is there) instead of dropping them.
     pub wait_for_peers: bool,
+}
+
+impl SenderConfig {
+    /// What may be in flight to a peer, and what may wait for it here.
+    pub(crate) fn limits(&self) -> (Limits, Limits) {
+        let time =
+            self.window_time.map_or(u64::MAX, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        let all = Limits { frames: self.window_frames.into(), bytes: self.window_bytes, time };
+        if self.overflow != Overflow::DropOld {
+            return (all, all);
+        }
+        let Limits { frames, bytes, .. } = all;
+        let waiting = Limits { frames: (frames / 2).max(1), bytes: bytes / 2, time: time / 2 };
+        (Limits { frames: frames.div_ceil(2), ..waiting }, waiting)
+    }
 }
 
 /// Settings of the receiving end.
@@ -89,6 +136,8 @@ pub struct ReceiverConfig {
     pub max_frame_size: usize,
     /// Bytes of our own memory that the pipeline may hold frames in before the sender has to wait; one frame always goes.
     pub max_held: u64,
+    /// Find out how the sender's clock differs from ours: [`Subscriber::clock_difference`](crate::Subscriber::clock_difference).
+    pub measure_clock: bool,
 }
 
 /// Where frames land. Called on the transport thread.

@@ -12,7 +12,6 @@ use crate::links::LinkId;
 use crate::{Config, Error};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// What is to be done next.
 pub(crate) enum Next {
@@ -44,6 +43,7 @@ pub(crate) struct Connector {
     addresses: Vec<SocketAddr>,
     attempts: usize,
     pause: Duration,
+    longest_pause: Duration,
     cause: String,
 }
 
@@ -61,7 +61,8 @@ impl Connector {
             started: Instant::now(),
             addresses: Vec::new(),
             attempts: 0,
-            pause: FIRST_PAUSE,
+            pause: FIRST_PAUSE.min(config.longest_pause),
+            longest_pause: config.longest_pause,
             cause: "the name is not resolved yet".to_owned(),
         }
     }
@@ -96,7 +97,7 @@ impl Connector {
         let round_done = self.attempts.is_multiple_of(self.addresses.len().max(1));
         let pause = if round_done { spread(self.pause) } else { Duration::ZERO };
         if round_done {
-            self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+            self.pause = (self.pause * 2).min(self.longest_pause);
         }
         self.state = State::Pausing { until: Instant::now() + pause };
     }
@@ -183,7 +184,7 @@ mod tests {
 
     #[test]
     fn pauses_differ_by_a_quarter_at_most() {
-        let pauses: HashSet<_> = (0..100).map(|_| spread(LONGEST_PAUSE)).collect();
+        let pauses: HashSet<_> = (0..100).map(|_| spread(Duration::from_secs(1))).collect();
         assert!(pauses.len() > 50, "hardly by chance: {pauses:?}");
         assert!(pauses.iter().all(|pause| (750..=1250).contains(&pause.as_millis())), "{pauses:?}");
     }

@@ -11,8 +11,11 @@
 
 mod admission;
 mod arena;
+mod backlog;
+mod clock;
 mod config;
 mod connector;
+mod delay;
 mod device;
 mod door;
 mod doorbell;
@@ -35,15 +38,19 @@ mod stats;
 mod strangers;
 mod subscriber;
 mod transport;
+mod window;
 
 pub use arena::{Arena, Block};
-pub use config::{Allocator, Config, HostAllocator, OnDisconnect, ReceiverConfig, SenderConfig, Side};
+pub use config::{
+    Allocator, Config, HostAllocator, OnDisconnect, Overflow, ReceiverConfig, SenderConfig, Side,
+};
+pub use delay::{Delay, monotonic};
 pub use device::{Allocation, Device, DeviceMemory};
 pub use error::{Error, Interrupted};
 pub use frame::{Copied, Frame, Incoming, Landed, Mapped, Outgoing, Payload, ReceivedFrame, Release};
 pub use key::Key;
 pub use notice::{Notice, Peer};
-pub use publisher::Publisher;
+pub use publisher::{Publisher, Sent};
 pub use stats::{PeerStats, Stats};
 pub use subscriber::Subscriber;
 

@@ -25,7 +25,7 @@ use crate::door::{self, Visitor, Watch};
 use crate::doorbell::Doorbell;
 use crate::proof::{Transcript, random};
 use crate::strangers::Strangers;
-use crate::{Config, Error, Key, Notice, Peer, Side};
+use crate::{Config, Error, Key, Notice, Peer, Side, monotonic};
 
 /// After the connection is lost: silence after which nothing more is expected of what was sent before.
 const DRAIN_QUIET: Duration = Duration::from_millis(50);
@@ -346,7 +346,7 @@ impl Links {
         if let Some(link) = self.links.get_mut(&id) {
             self.endpoints.insert(endpoint.id(), id);
             link.endpoint = Some(endpoint);
-            self.send_control(id, Kind::Ping(wire::Ping { id: 0 }));
+            self.send_control(id, Kind::Ping(wire::Ping::default()));
         }
     }
 
@@ -409,8 +409,12 @@ impl Links {
     fn control(&mut self, id: LinkId, bytes: &[u8]) {
         match wire::decode_message(bytes) {
             Ok(Some(Kind::Bye(bye))) => self.down(id, format!("it left: {}", bye.reason), true),
-            Ok(Some(Kind::Ping(ping))) => self.send_control(id, Kind::Pong(ping)),
-            Ok(Some(Kind::Pong(_))) => {}
+            Ok(Some(Kind::Ping(ping))) => {
+                let pong = wire::Ping { time: monotonic(), ..ping };
+                self.send_control(id, Kind::Pong(pong));
+            }
+            // A sign of life, and that is all.
+            Ok(Some(Kind::Pong(pong))) if pong.id == 0 => {}
             Ok(Some(
                 Kind::Hello(_)
                 | Kind::Welcome(_)
@@ -549,7 +553,7 @@ impl Links {
                     self.down(id, reason, false);
                 } else {
                     link.asked = now;
-                    self.send_control(id, Kind::Ping(wire::Ping { id: 0 }));
+                    self.send_control(id, Kind::Ping(wire::Ping::default()));
                 }
             }
             stage => {

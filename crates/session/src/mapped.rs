@@ -9,7 +9,7 @@ use ucp::{Mapping, MemoryKind, Region};
 use wire::{RecordKind, Span};
 
 use crate::device::{Device, DeviceMemory};
-use crate::ring::{Broken, EndFlag, Read, Reader, Releases, Sleep};
+use crate::ring::{Broken, Delays, EndFlag, Read, Reader, Releases, Sleep};
 use crate::stats::PeerCounters;
 use crate::{Incoming, Payload, ReceivedFrame};
 
@@ -223,6 +223,11 @@ impl Inlet {
         self.reader.end_flag()
     }
 
+    /// How long frames took until they were read.
+    pub(crate) fn delays(&self) -> Delays {
+        self.reader.delays()
+    }
+
     /// The next frame or event.
     pub(crate) fn next(&mut self) -> Result<Next, Broken> {
         loop {
@@ -327,7 +332,10 @@ impl Inlet {
         match read.kind {
             RecordKind::Pad => Ok(None),
             RecordKind::Event => Ok(Some(Next::Item(Incoming::Event(wire::decode_event(head)?)))),
-            RecordKind::Frame if read.stale => Ok(None),
+            RecordKind::Frame if read.stale => {
+                self.counters.dropped.add(1);
+                Ok(None)
+            }
             RecordKind::Frame => {
                 let len =
                     regions.iter().fold(read.payload.len() as u64, |sum, region| sum + region.len() as u64);

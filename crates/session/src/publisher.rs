@@ -18,7 +18,7 @@ use crate::sending::Sending;
 use crate::sharing::{Memory, Prepared, Ring};
 use crate::stats::Counters;
 use crate::transport::Transport;
-use crate::{Config, Error, Interrupted, Notice, Outgoing, SenderConfig, Stats};
+use crate::{Config, Error, Interrupted, Notice, Outgoing, Overflow, SenderConfig, Stats};
 
 /// Items that may wait for the transport thread. What is in flight to the peers is bounded by the window; this only has to
 /// keep the thread supplied.
@@ -43,8 +43,8 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
     pub(crate) arena: Arena,
     pub(crate) allocations: Allocations,
-    /// Do without the peers that have no room for a frame.
-    leaky: bool,
+    /// What becomes of a frame that a peer has no room for.
+    pub(crate) overflow: Overflow,
     /// Look what was released even if nobody sends.
     pub(crate) watched: AtomicBool,
 }
@@ -76,6 +76,20 @@ pub(crate) struct State {
     pub(crate) latency_changed: bool,
 }
 
+/// Where an item went that was sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sent {
+    /// To so many peers that read our memory.
+    pub mapped: usize,
+    /// It was copied there.
+    pub copied: bool,
+    /// To the queue of the transport thread, for all other peers.
+    pub queued: bool,
+    /// So many peers that read our memory had no room and do without it.
+    pub missed: usize,
+}
+
 /// What the transport thread is to send.
 #[derive(Debug)]
 pub(crate) struct Queued {
@@ -99,6 +113,24 @@ impl State {
 
     pub(crate) fn end(&mut self, end: Interrupted) {
         self.end.get_or_insert(end);
+    }
+
+    /// What becomes of a frame that a peer has no room for, as things stand.
+    fn overflow(&self, wanted: Overflow) -> Overflow {
+        let live = self.latency.is_some_and(|latency| latency.live);
+        wanted.decide(live, self.rings.len() + self.remote)
+    }
+
+    /// Whether a frame goes though some have no room for it.
+    fn goes_anyway(&self, wanted: Overflow, queue_has_room: bool) -> bool {
+        if self.held || self.switching || self.flushing {
+            return false;
+        }
+        match self.overflow(wanted) {
+            Overflow::Wait | Overflow::Auto => false,
+            // The transport thread decides for the peers without a ring, and waits for none of them.
+            Overflow::DropNew | Overflow::DropOld | Overflow::Disconnect => queue_has_room,
+        }
     }
 
     /// Everything is taken.
@@ -164,11 +196,13 @@ impl Publisher {
             counters: Counters::default(),
             arena: Arena::new(Arc::clone(&doorbell), !config.zero_copy),
             allocations: Allocations::new(sender.device.clone(), Arc::clone(&doorbell)),
-            leaky: sender.leaky,
+            overflow: sender.overflow,
             watched: AtomicBool::new(false),
         });
+        let (in_flight, _) = sender.limits();
         let hello = Hello {
-            window: Some(wire::Window { frames: sender.window_frames, bytes: sender.window_bytes }),
+            // It was made of 32 bits.
+            window: Some(wire::Window { frames: in_flight.frames as u32, bytes: in_flight.bytes }),
             ..crate::hello(&config, WireRole::Sender)
         };
         let role_shared = Arc::clone(&shared);
@@ -192,7 +226,7 @@ impl Publisher {
     ///
     /// # Errors
     /// Gives the item back when interrupted, to be sent again once the interruption is over.
-    pub fn send(&self, mut item: Outgoing) -> Result<(), Box<(Interrupted, Outgoing)>> {
+    pub fn send(&self, mut item: Outgoing) -> Result<Sent, Box<(Interrupted, Outgoing)>> {
         let shared = &*self.shared;
         let is_frame = matches!(item, Outgoing::Frame(_));
         let waits =
@@ -238,35 +272,47 @@ impl Publisher {
             // Where nobody has a ring yet, the queue holds some until all are there.
             let held = state.held && !state.rings.is_empty();
             let ready = !waits || (full.is_none() && !held && (queue_has_room || !queued));
-            // A leaky sender does without those who have no room.
-            let leaks = shared.leaky && is_frame && !(state.held || state.switching || state.flushing);
-            if ready || leaks {
-                let mut in_rings = false;
+            if ready || state.goes_anyway(shared.overflow, queue_has_room || !queued) {
+                let overflow = state.overflow(shared.overflow);
+                let copied = prepared.as_ref().is_some_and(Prepared::is_copied);
+                let mut sent = Sent { copied, queued, ..Sent::default() };
+                // The transport thread has something to do.
+                let mut concerned = queued;
                 if let Some(prepared) = &prepared {
-                    for ring in &mut state.rings {
-                        if ready || ring.has_room(prepared, &item) {
+                    for ring in state.rings.iter_mut().filter(|ring| !ring.too_slow) {
+                        let waits_there = is_frame && overflow == Overflow::DropOld;
+                        if ready || waits_there || ring.has_room(prepared, &item) {
                             ring.send(prepared, &item);
-                            in_rings = true;
+                            sent.mapped += 1;
+                            concerned |= ring.is_late();
+                        } else if is_frame && overflow == Overflow::Disconnect {
+                            ring.too_slow = true;
+                            concerned = true;
+                        } else if is_frame {
+                            ring.miss();
+                            sent.missed += 1;
                         }
                     }
                 }
-                let queued = queued && (ready || queue_has_room);
+                let in_rings = sent.mapped > 0;
                 match &item {
                     Outgoing::Frame(frame) if in_rings => {
                         shared.counters.passed(frame.len() as u64);
                         let copied = prepared.as_ref().is_some_and(Prepared::is_copied);
                         shared.counters.copied.add(copied.into());
                     }
-                    Outgoing::Frame(_) if !queued => shared.counters.dropped.add(1),
+                    Outgoing::Frame(_) if !queued => shared.counters.dropped_slow.add(1),
                     _ => {}
                 }
                 if queued {
                     state.queue.push_back(Queued { item, in_rings });
                     state.idle = false;
-                    drop(state);
+                }
+                drop(state);
+                if concerned {
                     shared.doorbell.ring();
                 }
-                return Ok(());
+                return Ok(sent);
             }
             if state.flushing {
                 return Err(Box::new((Interrupted::Flushing, item)));
@@ -324,7 +370,7 @@ impl Publisher {
             .into_iter()
             .partition::<VecDeque<_>, _>(|queued| matches!(queued.item, Outgoing::Event(_)));
         state.queue = events;
-        self.shared.counters.dropped.add(frames.len() as u64);
+        self.shared.counters.dropped_flushed.add(frames.len() as u64);
         self.shared.wake(&mut state);
         drop(state);
         self.shared.doorbell.ring();

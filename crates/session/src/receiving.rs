@@ -10,16 +10,17 @@ use nvdsucx_wire::stream_event::Event;
 use ucp::{Access, Data, RegionMut, Status};
 use wire::{FrameArrival, FrameHeader, StreamEvent};
 
+use crate::clock::{self, Answers};
 use crate::landing::{Landing, Slot};
-use crate::links::{Departure, FAREWELL, Frame, LinkEvent, LinkId, Links};
+use crate::links::{Departure, FAREWELL, Frame, LinkEvent, LinkId, Links, earliest};
 use crate::mapped::{Bounds, Inlet, Memories, Memory};
 use crate::ring::{EndFlag, Reader};
 use crate::stats::PeerCounters;
-use crate::subscriber::{Arrived, Entry, Shared, State, Taken};
+use crate::subscriber::{Arrived, Clock, Entry, Shared, State, Taken};
 use crate::transport::Role;
 use crate::{
     Device, Error, Incoming, Interrupted, Landed, Notice, OnDisconnect, Payload, ReceivedFrame,
-    ReceiverConfig,
+    ReceiverConfig, monotonic,
 };
 
 /// Payloads up to this length get memory of their own instead of a landing buffer.
@@ -49,6 +50,7 @@ pub(crate) struct Receiving {
     /// Frames that land now, by cookie.
     fetching: HashMap<u64, Fetch>,
     last_cookie: u64,
+    measure_clock: bool,
 }
 
 struct Fetch {
@@ -78,6 +80,11 @@ struct Sender {
     ring: Option<Inlet>,
     /// Once the stream is there: whether it is at its end.
     end_in_ring: Option<EndFlag>,
+    clock: Answers,
+    /// When to ask next what its clock shows.
+    ask_clock: Option<Instant>,
+    /// When it was asked, by our clock.
+    asked_clock: Option<u64>,
 }
 
 impl Sender {
@@ -109,6 +116,7 @@ impl Receiving {
             waiting: VecDeque::new(),
             fetching: HashMap::new(),
             last_cookie: 0,
+            measure_clock: config.measure_clock,
         }
     }
 }
@@ -120,6 +128,7 @@ impl Role for Receiving {
             LinkEvent::Frame(id, frame) => self.frame(links, id, frame),
             LinkEvent::Control(id, Kind::Event(event)) => self.event(links, id, event),
             LinkEvent::Control(_, Kind::Latency(latency)) => links.notify(Notice::Latency(latency)),
+            LinkEvent::Control(id, Kind::Pong(pong)) => self.clock_told(links, id, pong),
             LinkEvent::Control(id, Kind::Share(share)) => self.share(links, id, &share),
             LinkEvent::Control(id, Kind::Memory(memory)) => self.map(links, id, &memory),
             LinkEvent::Control(id, Kind::MemoryGone(memory)) => {
@@ -169,6 +178,13 @@ impl Role for Receiving {
             links.broke_protocol(sender.id, &broken.to_string());
             return true;
         }
+        let now = Instant::now();
+        if sender.ask_clock.take_if(|due| *due <= now).is_some() {
+            let asked = monotonic();
+            sender.asked_clock = Some(asked);
+            links.send_control(sender.id, Kind::Ping(wire::Ping { id: asked, time: 0 }));
+            busy = true;
+        }
         for event in upstream {
             links.send_control(sender.id, Kind::Upstream(event));
             busy = true;
@@ -184,11 +200,12 @@ impl Role for Receiving {
     }
 
     fn deadline(&self) -> Option<Instant> {
+        let ask_clock = self.sender.as_ref().and_then(|sender| sender.ask_clock);
         if self.waiting.is_empty() || !self.fetching.is_empty() {
-            return None;
+            return ask_clock;
         }
         let state = self.shared.lock();
-        state.waiting.filter(|_| state.is_idle()).map(|since| since + PATIENCE)
+        earliest(ask_clock, state.waiting.filter(|_| state.is_idle()).map(|since| since + PATIENCE))
     }
 }
 
@@ -209,7 +226,11 @@ impl Receiving {
             memories: Memories::default(),
             ring: None,
             end_in_ring: None,
+            clock: Answers::default(),
+            ask_clock: self.measure_clock.then(Instant::now),
+            asked_clock: None,
         });
+        self.shared.set_clock(Clock::Unknown);
         // A quarter of the window at a time: few messages, and the sender never waits for one.
         self.shared.lock().taken = Taken {
             epoch: self.epoch,
@@ -235,6 +256,9 @@ impl Receiving {
         let Some(sender) = self.sender.take() else { return };
         self.unopened.clear();
         self.close_ring();
+        if !sender.clock.are_enough() {
+            self.shared.set_clock(Clock::Silent);
+        }
         let ended = sender.has_ended();
         let orderly = departure.orderly || ended;
         self.shared.counters.leave(id, orderly);
@@ -253,6 +277,24 @@ impl Receiving {
                 links.notify(Notice::Warning(format!("lost {}: {reason}", peer.address)));
                 links.reconnect();
             }
+        }
+    }
+
+    /// The sender has answered what its clock shows.
+    fn clock_told(&mut self, links: &mut Links, id: LinkId, pong: wire::Ping) {
+        let Some(sender) = self.sender.as_mut().filter(|sender| sender.id == id) else { return };
+        let now = monotonic();
+        let Some(asked) = sender.asked_clock.take_if(|asked| *asked == pong.id) else {
+            return links.broke_protocol(id, "it answered what it was not asked");
+        };
+        if pong.time == 0 {
+            return self.shared.set_clock(Clock::Silent);
+        }
+        sender.clock.add(asked, pong.time, now);
+        let enough = sender.clock.are_enough();
+        sender.ask_clock = Some(Instant::now() + if enough { clock::INTERVAL } else { Duration::ZERO });
+        if let Some(difference) = sender.clock.difference().filter(|_| enough) {
+            self.shared.set_clock(Clock::Known(difference));
         }
     }
 
@@ -563,7 +605,7 @@ impl Receiving {
                         };
                         ring.discontinuity = sender.discontinuity;
                         sender.end_in_ring = Some(ring.end_flag());
-                        sender.counters.set_mapped();
+                        sender.counters.set_mapped(ring.delays());
                         state.queue.push_back(Entry::Ring(ring));
                         continue;
                     }
@@ -588,7 +630,7 @@ fn drop_frames(state: &mut State, shared: &Shared) {
         match entry {
             Entry::Item(arrived) if matches!(arrived.item, Incoming::Frame(_)) => {
                 state.taken.count(&arrived);
-                shared.counters.dropped.add(1);
+                shared.counters.dropped_flushed.add(1);
             }
             entry => state.queue.push_back(entry),
         }

@@ -10,16 +10,17 @@ use nvdsucx_wire as wire;
 use nvdsucx_wire::message::Kind;
 use nvdsucx_wire::stream_event::Event;
 use ucp::{MemoryKind, Region, Segment};
-use wire::{SharedMemory, StickyEvents, StreamEvent};
+use wire::{EventKind, SharedMemory, StickyEvents, StreamEvent};
 
+use crate::backlog::{Limits, time_of};
 use crate::device::{Key, Opened};
-use crate::links::{Departure, LinkEvent, LinkId, Links};
+use crate::links::{Departure, FAREWELL, LinkEvent, LinkId, Links};
 use crate::publisher::{QUEUE, Queued, Shared};
-use crate::ring::{self, Limits, Writer};
+use crate::ring::{self, Writer};
 use crate::sharing::Ring;
-use crate::stats::PeerCounters;
 use crate::transport::Role;
-use crate::{Error, Frame, Interrupted, Notice, OnDisconnect, Outgoing, SenderConfig, Side};
+use crate::window::Window;
+use crate::{Error, Frame, Interrupted, Notice, OnDisconnect, Outgoing, Overflow, SenderConfig, Side};
 
 /// How often to look what was released, where that is asked for and the rings are in use.
 const LOOK: Duration = Duration::from_millis(10);
@@ -46,8 +47,8 @@ pub(crate) struct Sending {
     frames_seen: u64,
     /// Look what was released even if nobody sends.
     looks_on: bool,
-    /// A peer waits until nothing is queued.
-    switching: bool,
+    /// The stream is live.
+    live: bool,
 }
 
 /// A connected peer.
@@ -82,13 +83,18 @@ impl Role for Sending {
             LinkEvent::Up(id) => self.join(links, id),
             LinkEvent::Control(id, Kind::Ack(ack)) => {
                 let Some(peer) = self.peers.get_mut(&id) else { return };
-                if peer.window.acknowledge(ack.sequence).is_err() {
-                    links.broke_protocol(id, "it acknowledged what was never sent");
+                match peer.window.acknowledge(ack.sequence) {
+                    Ok(()) => peer.window.send_late(links, id),
+                    Err(()) => links.broke_protocol(id, "it acknowledged what was never sent"),
                 }
             }
             LinkEvent::Control(id, Kind::Shared(answer)) => self.answered(links, id, &answer),
             LinkEvent::Control(id, Kind::Opened(answer)) => self.opened(links, id, &answer),
+            // What one of several is too slow for is no reason to make less for all of them.
+            LinkEvent::Control(_, Kind::Upstream(event))
+                if event.kind() == EventKind::Qos && self.peers.len() > 1 => {}
             LinkEvent::Control(_, Kind::Upstream(event)) => links.notify(Notice::Upstream(event)),
+            LinkEvent::Control(_, Kind::Pong(_)) => {}
             LinkEvent::Control(id, _) => links.broke_protocol(id, "it sent what only a sender sends"),
             LinkEvent::Frame(id, _) => links.broke_protocol(id, "it sent a frame to a sender"),
             LinkEvent::Refused(notice) => {
@@ -109,6 +115,8 @@ impl Role for Sending {
         let latency = std::mem::take(&mut state.latency_changed).then_some(state.latency).flatten();
         state.collect(&mut freed);
         let broken = std::mem::take(&mut state.broken);
+        let too_slow: Vec<_> = state.rings.iter().filter(|ring| ring.too_slow).map(|ring| ring.id).collect();
+        self.live = state.latency.is_some_and(|latency| latency.live);
         for orphan in &mut state.orphans {
             // Whatever it says now, it is not served any more.
             let _ = orphan.collect(&mut freed);
@@ -117,13 +125,15 @@ impl Role for Sending {
         let frames = state.rings.iter().map(Ring::frames).sum();
         let moved = std::mem::replace(&mut self.frames_seen, frames) != frames || !freed.is_empty();
         let watched = shared.watched.load(Relaxed);
-        self.looks_on = watched && moved;
+        self.looks_on = (watched && moved) || state.rings.iter().any(Ring::is_late);
         self.batch.append(&mut state.queue);
-        self.switching = state.switching;
         drop(state);
         drop(freed);
         for (id, broken) in broken {
             links.broke_protocol(id, &broken.to_string());
+        }
+        for id in too_slow {
+            self.part(links, id);
         }
         if let Some(latency) = latency {
             for &id in self.peers.keys() {
@@ -182,22 +192,20 @@ impl Sending {
             complained: false,
             frames_seen: 0,
             looks_on: false,
-            switching: false,
+            live: false,
         }
     }
 
     fn join(&mut self, links: &mut Links, id: LinkId) {
         let (Some(peer), Some(hello)) = (links.peer(id).cloned(), links.hello_of(id)) else { return };
         let limit = hello.window.unwrap_or(wire::Window { frames: u32::MAX, bytes: u64::MAX });
-        let mut window = Window {
-            frames: self.config.window_frames.min(limit.frames).max(1),
-            bytes: self.config.window_bytes.min(limit.bytes),
-            next: 0,
-            sent: VecDeque::new(),
-            in_flight_bytes: 0,
-            in_flight_frames: 0,
-            counters: self.shared.counters.join(id, peer.clone()),
+        let (in_flight, waiting) = self.config.limits();
+        let in_flight = Limits {
+            frames: in_flight.frames.min(limit.frames.into()).max(1),
+            bytes: in_flight.bytes.min(limit.bytes),
+            ..in_flight
         };
+        let mut window = Window::new(in_flight, waiting, self.shared.counters.join(id, peer.clone()));
         for event in self.sticky.iter() {
             window.send_event(links, id, event.clone());
         }
@@ -237,9 +245,8 @@ impl Sending {
             }
         };
         let secret = self.random.hash_one(id.0);
-        let limits = Limits { frames: window.frames.into(), bytes: window.bytes };
         // It is in the memory before the peer can look.
-        let writer = Writer::new(shared.mapping, secret, limits);
+        let writer = Writer::new(shared.mapping, secret, window.limits);
         let ring = Some(describe(0, &shared.segment));
         links.send_control(id, Kind::Share(wire::Share { ring, secret }));
         Way::Offered { writer, _segment: shared.segment }
@@ -279,12 +286,14 @@ impl Sending {
         for (&id, peer) in &mut self.peers {
             match std::mem::replace(&mut peer.way, Way::Ring) {
                 Way::Mapped(writer) => {
+                    peer.window.give_up_late(links, id);
                     let event =
                         StreamEvent { event: Some(Event::Ring(wire::Ring {})), ..StreamEvent::default() };
                     peer.window.send_last(links, id, event);
                     let counters = Arc::clone(&peer.window.counters);
-                    counters.set_mapped();
-                    state.rings.push(Ring::new(id, writer, peer.opened.clone(), counters));
+                    counters.set_mapped(writer.delays());
+                    let (_, waiting) = self.config.limits();
+                    state.rings.push(Ring::new(id, writer, waiting, peer.opened.clone(), counters));
                     state.remote -= 1;
                 }
                 way => peer.way = way,
@@ -434,6 +443,16 @@ impl Sending {
         }
     }
 
+    /// Disconnects a peer that is too slow.
+    fn part(&mut self, links: &mut Links, id: LinkId) {
+        let Some(peer) = links.peer(id).cloned() else { return };
+        let reason = "the receiver was too slow, and such are to be disconnected (`leaky`)".to_owned();
+        links.say_bye(id, &reason, Instant::now() + FAREWELL);
+        self.shared.counters.too_slow.add(1);
+        // To a server it is as if it had left.
+        self.leave(links, id, Departure { peer, reason, orderly: true });
+    }
+
     fn fail(&self, links: &mut Links, error: Error) {
         self.end(Interrupted::Failed(error.clone()));
         links.notify(Notice::Failed(error));
@@ -456,16 +475,17 @@ impl Sending {
         }
     }
 
-    /// Whether the peers without a ring may have `item` now: every one of them, or any if the others do without.
+    /// What becomes of a frame that a peer has no room for, as things stand.
+    fn overflow(&self) -> Overflow {
+        self.config.overflow.decide(self.live, self.peers.len())
+    }
+
+    /// Whether the peers without a ring may have `item` now: there is room, or none is waited for.
     fn has_room(&self, item: &Outgoing) -> bool {
         let Outgoing::Frame(frame) = item else { return true };
-        let len = frame.len() as u64;
+        let (len, time) = (frame.len() as u64, time_of(item));
         let mut windows = self.peers.values().filter(|peer| peer.is_remote()).map(|peer| &peer.window);
-        if !self.config.leaky {
-            return windows.all(|window| window.has_room(len));
-        }
-        // Who waits for the end of the queue does not wait for those who take nothing.
-        self.switching || windows.clone().next().is_none() || windows.any(|window| window.has_room(len))
+        self.overflow() != Overflow::Wait || windows.all(|window| window.has_room(len, time))
     }
 
     fn send_frame(&mut self, links: &mut Links, mut frame: Frame, in_rings: bool) {
@@ -475,14 +495,37 @@ impl Sending {
         {
             return self.fail(links, Error::Device(reason));
         }
-        let takes = |peer: &Receiver| peer.is_remote() && peer.window.has_room(len);
+        let overflow = self.overflow();
+        let mut item = Outgoing::Frame(frame);
+        let time = time_of(&item);
+        let takes = |peer: &Receiver| {
+            peer.is_remote() && (overflow == Overflow::DropOld || peer.window.has_room(len, time))
+        };
         if !in_rings {
             // Before it goes: who gets it may look at the numbers.
             let counters = &self.shared.counters;
-            if self.peers.values().any(takes) { counters.passed(len) } else { counters.dropped.add(1) }
+            if self.peers.values().any(takes) {
+                counters.passed(len);
+            } else if self.peers.is_empty() {
+                counters.dropped_unconnected.add(1);
+            } else {
+                counters.dropped_slow.add(1);
+            }
         }
-        for (&id, peer) in self.peers.iter_mut().filter(|(_, peer)| takes(peer)) {
-            peer.window.send_frame(links, id, &mut frame, len);
+        let mut too_slow = Vec::new();
+        for (&id, peer) in self.peers.iter_mut().filter(|(_, peer)| peer.is_remote()) {
+            if peer.window.has_room(len, time) {
+                peer.window.send(links, id, &mut item);
+            } else if overflow == Overflow::DropOld {
+                peer.window.wait(&item);
+            } else if overflow == Overflow::Disconnect {
+                too_slow.push(id);
+            } else {
+                peer.window.counters.dropped.add(1);
+            }
+        }
+        for id in too_slow {
+            self.part(links, id);
         }
     }
 
@@ -510,8 +553,18 @@ impl Sending {
 
     fn send_event(&mut self, links: &mut Links, event: &StreamEvent) {
         self.sticky.update(event);
+        let flush = matches!(event.event, Some(Event::Flush(_)));
         for (&id, peer) in self.peers.iter_mut().filter(|(_, peer)| peer.is_remote()) {
-            peer.window.send_event(links, id, event.clone());
+            let window = &mut peer.window;
+            if flush {
+                window.counters.dropped.add(window.late.drop_frames());
+                window.send_late(links, id);
+            }
+            if window.late.is_empty() {
+                window.send_event(links, id, event.clone());
+            } else {
+                window.late.push_event(Outgoing::Event(event.clone()));
+            }
         }
     }
 }
@@ -520,69 +573,4 @@ impl Sending {
 fn describe(id: u32, segment: &Segment) -> SharedMemory {
     let (address, len, key) = (segment.address(), segment.len() as u64, segment.key().to_vec());
     SharedMemory { id, address, len, key, device: false }
-}
-
-/// What is in flight to one peer.
-struct Window {
-    frames: u32,
-    bytes: u64,
-    /// Sequence number of the next frame or event.
-    next: u64,
-    /// Sequence number and length of the frames not yet acknowledged; of events only those in between.
-    sent: VecDeque<(u64, Option<u64>)>,
-    in_flight_frames: u32,
-    in_flight_bytes: u64,
-    counters: Arc<PeerCounters>,
-}
-
-impl Window {
-    fn is_empty(&self) -> bool {
-        self.sent.is_empty()
-    }
-
-    fn has_room(&self, len: u64) -> bool {
-        self.in_flight_frames == 0
-            || (self.in_flight_frames < self.frames && self.in_flight_bytes + len <= self.bytes)
-    }
-
-    fn send_frame(&mut self, links: &mut Links, to: LinkId, frame: &mut Frame, len: u64) {
-        frame.header.sequence = self.next;
-        links.send_frame(to, &frame.header, &frame.regions);
-        self.sent.push_back((self.next, Some(len)));
-        self.next += 1;
-        self.in_flight_frames += 1;
-        self.in_flight_bytes += len;
-        self.counters.frames.add(1);
-        self.counters.bytes.add(len);
-        self.counters.in_flight.set(self.in_flight_frames.into());
-    }
-
-    fn send_event(&mut self, links: &mut Links, to: LinkId, mut event: StreamEvent) {
-        event.sequence = self.next;
-        links.send_control(to, Kind::Event(event));
-        self.sent.push_back((self.next, None));
-        self.next += 1;
-    }
-
-    /// Sends the event that ends this way. It is not taken by the pipeline, and so not acknowledged.
-    fn send_last(&mut self, links: &mut Links, to: LinkId, event: StreamEvent) {
-        self.send_event(links, to, event);
-        self.sent.pop_back();
-    }
-
-    /// The peer has taken everything up to `sequence`.
-    fn acknowledge(&mut self, sequence: u64) -> Result<(), ()> {
-        if sequence >= self.next {
-            return Err(());
-        }
-        while let Some((_, len)) = self.sent.front().copied().filter(|(sent, _)| *sent <= sequence) {
-            self.sent.pop_front();
-            if let Some(len) = len {
-                self.in_flight_frames -= 1;
-                self.in_flight_bytes -= len;
-            }
-        }
-        self.counters.in_flight.set(self.in_flight_frames.into());
-        Ok(())
-    }
 }

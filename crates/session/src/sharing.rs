@@ -1,6 +1,5 @@
 //! What goes to a peer that reads our memory: frames where they are, or copied once to where it can read them.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use nvdsucx_wire as wire;
@@ -9,6 +8,7 @@ use ucp::{MemoryKind, Region};
 use wire::{RecordKind, Span};
 
 use crate::arena::Arena;
+use crate::backlog::{Backlog, Limits, time_of};
 use crate::device::{Allocations, Opened};
 use crate::links::LinkId;
 use crate::ring::{Broken, InFlight, MAX_RECORD, Record, Sleep, Writer};
@@ -122,7 +122,12 @@ impl Prepared {
         // Where the payload was copied, the copy is what is held.
         let held = [&self.copies[..], if self.is_copied() { &[] } else { there }];
         let Self { kind, head, spans, spilled, .. } = self;
-        Record { kind: *kind, head, spilled: *spilled, spans, held, payload }
+        Record { kind: *kind, head, spilled: *spilled, spans, held, payload, time: time_of(item) }
+    }
+
+    /// The payload was copied, to where the peers can read it.
+    pub(crate) fn is_copied(&self) -> bool {
+        self.copies.len() > usize::from(self.spilled)
     }
 }
 
@@ -147,24 +152,33 @@ fn copy(parts: &[Region], memory: &Memory<'_>) -> Result<(Span, Region), Error> 
 pub(crate) struct Ring {
     pub(crate) id: LinkId,
     writer: Writer,
-    /// Events that found no room.
-    late: VecDeque<(Prepared, Outgoing)>,
+    /// What found no room and waits for some: events, and frames if the sender would rather drop old ones.
+    late: Backlog<(Prepared, Outgoing)>,
+    /// The peer is too slow, and about to be disconnected: it gets nothing more.
+    pub(crate) too_slow: bool,
     /// Memory of a device that the peer has opened.
     pub(crate) opened: Opened,
     counters: Arc<PeerCounters>,
 }
 
 impl Ring {
-    pub(crate) fn new(id: LinkId, writer: Writer, opened: Opened, counters: Arc<PeerCounters>) -> Self {
-        Self { id, writer, late: VecDeque::new(), opened, counters }
+    /// `waiting`: what may wait for room.
+    pub(crate) fn new(
+        id: LinkId,
+        writer: Writer,
+        waiting: Limits,
+        opened: Opened,
+        counters: Arc<PeerCounters>,
+    ) -> Self {
+        Self { id, writer, late: Backlog::new(waiting), too_slow: false, opened, counters }
     }
 
-    /// Looks what the peer has done, and sends events that found no room before.
+    /// Looks what the peer has done, and sends what found no room before.
     pub(crate) fn collect(&mut self, freed: &mut Vec<InFlight>) -> Result<(), Broken> {
         self.writer.collect(freed)?;
-        while let Some((prepared, item)) = self.late.front()
+        while let Some((prepared, item)) = self.late.first()
             && self.writer.has_room(&prepared.record(item))
-            && let Some((prepared, item)) = self.late.pop_front()
+            && let Some((prepared, item)) = self.late.take_first()
         {
             self.write(&prepared, &item);
         }
@@ -199,17 +213,36 @@ impl Ring {
         !prepared.on_device || prepared.spans[..payload].iter().all(|span| self.opened.contains(&span.memory))
     }
 
-    pub(crate) fn has_room(&self, prepared: &Prepared, item: &Outgoing) -> bool {
-        self.late.is_empty() && self.writer.has_room(&prepared.record(item))
+    /// Something waits for room.
+    pub(crate) fn is_late(&self) -> bool {
+        !self.late.is_empty()
     }
 
-    /// Sends `item`. An event that finds no room is sent later; a frame must have room.
+    pub(crate) fn has_room(&self, prepared: &Prepared, item: &Outgoing) -> bool {
+        self.too_slow || (self.late.is_empty() && self.writer.has_room(&prepared.record(item)))
+    }
+
+    /// Sends `item`, or, if it finds no room, keeps it until there is some; older frames may have to give way then.
     pub(crate) fn send(&mut self, prepared: &Prepared, item: &Outgoing) {
-        if matches!(item, Outgoing::Event(_)) && !self.has_room(prepared, item) {
-            self.late.push_back((prepared.clone(), item.clone()));
-        } else {
-            self.write(prepared, item);
+        if matches!(item, Outgoing::Event(event) if matches!(event.event, Some(Event::Flush(_)))) {
+            self.counters.dropped.add(self.late.drop_frames());
         }
+        if self.has_room(prepared, item) {
+            return self.write(prepared, item);
+        }
+        let late = (prepared.clone(), item.clone());
+        match item {
+            Outgoing::Event(_) => self.late.push_event(late),
+            Outgoing::Frame(frame) => {
+                let dropped = self.late.push_frame(late, frame.len() as u64, time_of(item));
+                self.counters.dropped.add(dropped);
+            }
+        }
+    }
+
+    /// The peer does without a frame.
+    pub(crate) fn miss(&self) {
+        self.counters.dropped.add(1);
     }
 
     fn write(&mut self, prepared: &Prepared, item: &Outgoing) {

@@ -57,6 +57,18 @@ pub(crate) struct State {
     pub(crate) end: Option<Interrupted>,
     pub(crate) upstream: Vec<Structured>,
     pub(crate) taken: Taken,
+    pub(crate) clock: Clock,
+}
+
+/// How far the sender's clock is ahead of ours, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Clock {
+    /// There is no answer yet.
+    #[default]
+    Unknown,
+    /// There will be none.
+    Silent,
+    Known(i64),
 }
 
 impl State {
@@ -134,7 +146,13 @@ impl Shared {
     pub(crate) fn end(&self, end: Interrupted) {
         let mut state = self.lock();
         state.end.get_or_insert(end);
+        self.changed.notify_all();
         self.wake(&mut state);
+    }
+
+    pub(crate) fn set_clock(&self, clock: Clock) {
+        self.lock().clock = clock;
+        self.changed.notify_all();
     }
 }
 
@@ -268,6 +286,28 @@ impl Subscriber {
         state.waiting = None;
         self.shared.changed.notify_all();
         self.shared.wake(&mut state);
+    }
+
+    /// How far the monotonic clock of the sender's host is ahead of ours, in nanoseconds: 0 on one host. `None`: the sender
+    /// does not say. Waits for its answer, which comes soon after it has connected. To be asked for in
+    /// [`ReceiverConfig::measure_clock`].
+    ///
+    /// # Errors
+    /// When interrupted.
+    pub fn clock_difference(&self) -> Result<Option<i64>, Interrupted> {
+        let mut state = self.shared.lock();
+        loop {
+            if state.flushing {
+                return Err(Interrupted::Flushing);
+            }
+            match (state.clock, &state.end) {
+                (Clock::Known(difference), _) => return Ok(Some(difference)),
+                (Clock::Silent, _) | (_, Some(_)) => return Ok(None),
+                (Clock::Unknown, None) => {
+                    state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
     }
 
     /// Sends an upstream event to the sender, if one is connected.

@@ -451,7 +451,7 @@ fn heard_everything(key: Option<Key>) -> bool {
     let worker = Worker::new(&context, client.ucx_client_id, &[AM_CONTROL]).unwrap();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, u16::try_from(server.ucx_port).unwrap()));
     let endpoint = Endpoint::connect(&worker, address).unwrap();
-    let ping = encode_message(&Message::from(Kind::Ping(Ping { id: 1 })));
+    let ping = encode_message(&Message::from(Kind::Ping(Ping { id: 1, time: 0 })));
     for token in [server.token, client.token, 0] {
         let header = Prefix { token, trailer: 0 }.encode().to_vec();
         endpoint.send(AM_CONTROL, header, vec![Region::from(ping.clone())], SendMode::Eager, 0);

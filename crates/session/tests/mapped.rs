@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use nvdsucx_session::wire::{FrameHeader, StreamEvent, stream_event::Event};
 use nvdsucx_session::{
-    Config, Frame, Incoming, Interrupted, Mapped, Notice, Outgoing, Payload, Publisher, ReceiverConfig,
-    Region, SenderConfig, Side, Subscriber,
+    Config, Frame, Incoming, Interrupted, Mapped, Notice, Outgoing, Overflow, Payload, Publisher,
+    ReceiverConfig, Region, SenderConfig, Side, Subscriber,
 };
 
 use common::{SOON, bytes, config, receiver_config, sender_config};
@@ -222,7 +222,8 @@ fn who_hoards_too_much_makes_the_sender_wait() {
 #[test]
 fn who_takes_nothing_makes_the_sender_wait_or_drop() {
     for leaky in [false, true] {
-        let (publisher, _) = publish(SenderConfig { window_frames: 4, leaky, ..sender_config() });
+        let overflow = if leaky { Overflow::DropNew } else { Overflow::Wait };
+        let (publisher, _) = publish(SenderConfig { window_frames: 4, overflow, ..sender_config() });
         let receiver = subscribe(&publisher);
         wait_until_mapped(&publisher, 1);
         let flood =
@@ -231,7 +232,7 @@ fn who_takes_nothing_makes_the_sender_wait_or_drop() {
             let flood = scope.spawn(flood);
             if leaky {
                 assert!(flood.join().unwrap().is_none(), "no frame is waited for");
-                assert_eq!(publisher.stats().dropped, 96);
+                assert_eq!(publisher.stats().dropped_slow, 96);
             } else {
                 wait_until("a full window", || publisher.stats().frames == 4);
                 publisher.set_flushing(true);

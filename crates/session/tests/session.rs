@@ -213,7 +213,7 @@ fn a_full_window_holds_the_sender_until_it_is_interrupted() {
             let mut sent = 0;
             loop {
                 match publisher.send(frame(sent, &[vec![7; 100]])) {
-                    Ok(()) => sent += 1,
+                    Ok(_) => sent += 1,
                     Err(interrupted) => return (sent, interrupted.0),
                 }
             }

@@ -43,7 +43,7 @@ fn openings() -> Vec<Vec<u8>> {
         Kind::Hello(hello(vec![1; 31])),
         Kind::Hello(Hello { software: full.clone(), ..hello(vec![]) }),
         Kind::Welcome(hello(vec![])),
-        Kind::Ping(Ping { id: 1 }),
+        Kind::Ping(Ping { id: 1, time: 0 }),
         Kind::Event(StreamEvent { event: Some(Event::Caps(full)), ..StreamEvent::default() }),
         Kind::Challenge(Challenge { challenge: vec![1; 32] }),
         Kind::Proof(Proof { proof: vec![1; 32] }),

@@ -119,7 +119,8 @@ fn check_event(event: &StreamEvent) -> Result<(), DecodeError> {
         Some(Event::Structured(event)) => {
             check_text("the structure of an event", &event.structure, MAX_MESSAGE)
         }
-        Some(Event::Gap(_) | Event::Eos(_) | Event::Flush(_) | Event::Ring(_)) | None => Ok(()),
+        Some(Event::Gap(_) | Event::Eos(_) | Event::Flush(_) | Event::Ring(_) | Event::RunningTime(_))
+        | None => Ok(()),
     }
 }
 

@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn a_greeting_is_read_once_all_of_it_is_there() {
-        let kind = Kind::Ping(Ping { id: 7 });
+        let kind = Kind::Ping(Ping { id: 7, time: 0 });
         let body = encode_message(&Message::from(kind.clone()));
         let bytes = encode_greeting(&body);
         for len in 0..bytes.len() {

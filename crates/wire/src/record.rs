@@ -11,7 +11,7 @@
 //! | 8 to 11 | slot to be released when the last span is let go of; 0xffffffff: none |
 //! | 12 to 15 | length of the head in bytes |
 //! | 16 to 19 | length of the payload in the record, in bytes |
-//! | 20 to 23 | 0 |
+//! | 20 to 23 | a frame: when it was written, by the sender's clock, in units of 1024 ns, modulo 2^32; otherwise 0 |
 //!
 //! It is followed by the spans (memory id, 4 bytes; 0, 4 bytes; offset, 8 bytes; length, 8 bytes), the head (a `FrameHeader`
 //! or a `StreamEvent`) and the payload, each of the last two filled up to a multiple of 8 bytes. A frame's payload is either in
@@ -86,6 +86,8 @@ pub struct RecordHead {
     pub payload_len: u32,
     /// Length of the whole record, in bytes.
     pub len: u32,
+    /// When a frame was written, by the sender's clock.
+    pub written: u32,
 }
 
 impl RecordHead {
@@ -94,7 +96,8 @@ impl RecordHead {
 
     /// What fills the rest of a ring: `len` bytes, a multiple of 8.
     pub const fn pad(len: u32) -> Self {
-        Self { kind: RecordKind::Pad, spilled: false, spans: 0, slot: None, head_len: 0, payload_len: 0, len }
+        let (kind, spilled, slot) = (RecordKind::Pad, false, None);
+        Self { kind, spilled, spans: 0, slot, head_len: 0, payload_len: 0, len, written: 0 }
     }
 
     /// The record with these parts; `None` if it would be longer than 4 GiB, or has too many spans.
@@ -115,6 +118,7 @@ impl RecordHead {
             head_len: u32::try_from(head_len).ok()?,
             payload_len: u32::try_from(payload_len).ok()?,
             len: u32::try_from(len).ok()?,
+            written: 0,
         })
     }
 
@@ -139,6 +143,7 @@ impl RecordHead {
         bytes[8..12].copy_from_slice(&self.slot.unwrap_or(NO_SLOT).to_le_bytes());
         bytes[12..16].copy_from_slice(&self.head_len.to_le_bytes());
         bytes[16..20].copy_from_slice(&self.payload_len.to_le_bytes());
+        bytes[20..].copy_from_slice(&self.written.to_le_bytes());
         bytes
     }
 
@@ -159,6 +164,7 @@ impl RecordHead {
             head_len: word(12),
             payload_len: word(16),
             len: word(0),
+            written: word(20),
         };
         let spans = usize::from(head.spans);
         if spans > MAX_SPANS || (head.spilled && spans == 0) {
@@ -196,7 +202,8 @@ mod tests {
     use super::*;
 
     fn frame() -> RecordHead {
-        RecordHead::new(RecordKind::Frame, Some(7), 2, false, 13, 64).unwrap()
+        let head = RecordHead::new(RecordKind::Frame, Some(7), 2, false, 13, 64).unwrap();
+        RecordHead { written: 0xfedc_ba98, ..head }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::stream_event::Event;
 use crate::{EventKind, StreamEvent, StreamStart, Structured};
 
-/// Most events that [`StickyEvents`] keeps besides stream-start, caps, segment and end of stream.
+/// Most events that [`StickyEvents`] keeps besides running time, stream-start, caps, segment and end of stream.
 pub const MAX_STICKY: usize = 1024;
 
 /// The sticky events of a stream: the state that a sender keeps, and sends to each peer that joins.
@@ -17,6 +17,7 @@ pub struct StickyEvents {
     stream_start: Option<StreamEvent>,
     caps: Option<StreamEvent>,
     segment: Option<StreamEvent>,
+    running_time: Option<StreamEvent>,
     /// In order of first arrival, each [`Key`] once.
     others: Vec<StreamEvent>,
     eos: Option<StreamEvent>,
@@ -50,6 +51,7 @@ impl StickyEvents {
                 self.undo_end();
                 self.segment = None;
             }
+            Some(Event::RunningTime(_)) => self.running_time = Some(event.clone()),
             Some(Event::Eos(_)) => self.eos = Some(event.clone()),
             Some(Event::Structured(structured)) => {
                 if let Some(key) = Key::of(structured) {
@@ -60,10 +62,10 @@ impl StickyEvents {
         }
     }
 
-    /// The events in the order they are to be sent: stream-start, caps, segment, then the others in order of first
-    /// arrival, end of stream last.
+    /// The events in the order they are to be sent: running time, stream-start, caps, segment, then the others in order of
+    /// first arrival, end of stream last.
     pub fn iter(&self) -> impl Iterator<Item = &StreamEvent> {
-        let core = [&self.stream_start, &self.caps, &self.segment];
+        let core = [&self.running_time, &self.stream_start, &self.caps, &self.segment];
         core.into_iter().flatten().chain(&self.others).chain(&self.eos)
     }
 
@@ -92,7 +94,13 @@ impl StickyEvents {
 /// Whether the event is part of the state of its stream.
 pub fn is_sticky(event: &StreamEvent) -> bool {
     match &event.event {
-        Some(Event::StreamStart(_) | Event::Caps(_) | Event::Segment(_) | Event::Eos(_)) => true,
+        Some(
+            Event::StreamStart(_)
+            | Event::Caps(_)
+            | Event::Segment(_)
+            | Event::RunningTime(_)
+            | Event::Eos(_),
+        ) => true,
         Some(Event::Structured(structured)) => Key::of(structured).is_some(),
         Some(Event::Gap(_) | Event::Flush(_) | Event::Ring(_)) | None => false,
     }

@@ -46,6 +46,7 @@ fn all_kinds_are_golden() {
             Event::Flush(_) => 14,
             Event::Structured(_) => 15,
             Event::Ring(_) => 20,
+            Event::RunningTime(_) => 25,
         },
         Kind::Share(_) => 16,
         Kind::Shared(_) => 17,
@@ -59,7 +60,7 @@ fn all_kinds_are_golden() {
     let mut seen: Vec<_> = kinds.iter().map(|golden| index(&golden.kind)).collect();
     seen.sort_unstable();
     seen.dedup();
-    assert_eq!(seen, (0..25).collect::<Vec<_>>());
+    assert_eq!(seen, (0..26).collect::<Vec<_>>());
 }
 
 #[test]
@@ -72,7 +73,7 @@ fn an_unknown_or_absent_kind_is_to_be_skipped() {
 #[test]
 fn unknown_fields_are_skipped() {
     // A ping with id 1 and a field 15 that this version does not know.
-    assert_eq!(decode_message(&bytes("2a04 0801 7801")), Ok(Some(Kind::Ping(Ping { id: 1 }))));
+    assert_eq!(decode_message(&bytes("2a04 0801 7801")), Ok(Some(Kind::Ping(Ping { id: 1, time: 0 }))));
 }
 
 #[test]

@@ -21,6 +21,10 @@ fn segment() -> StreamEvent {
     event(Event::Segment(golden::segment()))
 }
 
+fn running_time(zero: i64) -> StreamEvent {
+    event(Event::RunningTime(RunningTime { zero }))
+}
+
 fn eos() -> StreamEvent {
     event(Event::Eos(Eos {}))
 }
@@ -55,6 +59,13 @@ fn newer_ones_replace_older_ones() {
     assert_eq!(after(&[caps("a"), caps("b")]), [caps("b")]);
     let other = StreamEvent { sequence: 9, ..segment() };
     assert_eq!(after(&[segment(), other.clone()]), [other]);
+    assert_eq!(after(&[running_time(1), running_time(2)]), [running_time(2)]);
+}
+
+#[test]
+fn the_running_time_comes_first_and_outlives_streams_and_flushes() {
+    let events = [stream_start("s"), segment(), running_time(1), flush(), stream_start("t")];
+    assert_eq!(after(&events), [running_time(1), stream_start("t")]);
 }
 
 #[test]
@@ -115,6 +126,7 @@ fn what_is_sticky_is_kept() {
         caps("x"),
         segment(),
         eos(),
+        running_time(1),
         structured(EventKind::Tag, "a;"),
         structured(EventKind::Toc, "a;"),
         structured(EventKind::Protection, "a;"),

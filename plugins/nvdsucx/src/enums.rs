@@ -2,7 +2,7 @@
 
 use deepstream::nvmm;
 use gst::glib;
-use nvdsucx_session::{OnDisconnect, wire};
+use nvdsucx_session::{OnDisconnect, Overflow, wire};
 
 use crate::memory::Kind;
 
@@ -136,6 +136,40 @@ pub enum Leaky {
     /// That peer does without it.
     #[enum_value(name = "Drop new buffers", nick = "upstream")]
     Upstream = 1,
+    /// It waits for that peer alone, and old ones that do are dropped.
+    #[enum_value(name = "Drop old buffers", nick = "downstream")]
+    Downstream = 2,
+    /// That peer is disconnected.
+    #[enum_value(name = "Disconnect who is too slow", nick = "disconnect")]
+    Disconnect = 3,
+    /// `upstream` where the stream is live and there are other peers, otherwise `no`.
+    #[enum_value(name = "Drop new buffers of live streams that go to others, too", nick = "auto")]
+    Auto = 4,
+}
+
+impl From<Leaky> for Overflow {
+    fn from(leaky: Leaky) -> Self {
+        match leaky {
+            Leaky::No => Self::Wait,
+            Leaky::Upstream => Self::DropNew,
+            Leaky::Downstream => Self::DropOld,
+            Leaky::Disconnect => Self::Disconnect,
+            Leaky::Auto => Self::Auto,
+        }
+    }
+}
+
+/// `timestamp-mode`: what the timestamps of a source are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, glib::Enum)]
+#[repr(i32)]
+#[enum_type(name = "GstUcxTimestampMode")]
+pub enum TimestampMode {
+    /// As they were sent: running time is the sender's.
+    #[enum_value(name = "As they were sent", nick = "keep")]
+    Keep = 0,
+    /// For the same moment in the running time of this pipeline.
+    #[enum_value(name = "For the same moment in this pipeline's running time", nick = "map")]
+    Map = 1,
 }
 
 /// `on-disconnect`: what happens when a peer is lost before the stream has ended.

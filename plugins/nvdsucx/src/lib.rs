@@ -19,6 +19,7 @@ mod base_src;
 mod buffer;
 mod clientsink;
 mod clientsrc;
+mod clock;
 mod enums;
 mod event;
 mod ffi;
@@ -31,6 +32,7 @@ mod serversrc;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod video;
 
 fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
@@ -39,6 +41,7 @@ fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     enums::BufType::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
     enums::MemoryType::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
     enums::Leaky::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
+    enums::TimestampMode::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
     enums::Disconnect::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
     serversink::register(plugin)?;
     clientsink::register(plugin)?;

@@ -204,8 +204,9 @@ pub(crate) fn error_message(error: &Error, role: Role) -> gst::ErrorMessage {
 }
 
 /// What the user sees of a session's numbers.
-pub(crate) fn stats(stats: &nvdsucx_session::Stats, lost_metas: &Losses) -> gst::Structure {
+pub(crate) fn stats(stats: &nvdsucx_session::Stats, lost_metas: &Losses, role: Role) -> gst::Structure {
     let clients = stats.peers.iter().map(|peer| {
+        let nanoseconds = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         gst::Structure::builder("application/x-nvdsucx-client-stats")
             .field("address", &peer.address)
             .field("lanes", gst::Array::new(&peer.lanes))
@@ -214,16 +215,26 @@ pub(crate) fn stats(stats: &nvdsucx_session::Stats, lost_metas: &Losses) -> gst:
             .field("frames", peer.frames)
             .field("bytes", peer.bytes)
             .field("in-flight", peer.in_flight)
+            .field("dropped", peer.dropped)
+            .field_if_some("latency-p50", peer.delay.map(|delay| nanoseconds(delay.median)))
+            .field_if_some("latency-p99", peer.delay.map(|delay| nanoseconds(delay.p99)))
             .build()
             .to_send_value()
     });
     gst::Structure::builder("application/x-nvdsucx-stats")
         .field("frames", stats.frames)
         .field("bytes", stats.bytes)
-        .field("dropped", stats.dropped)
+        .field("in-flight", stats.peers.iter().map(|peer| peer.in_flight).sum::<u64>())
+        .field("dropped", stats.dropped())
+        .field("dropped-unconnected", stats.dropped_unconnected)
+        .field("dropped-slow", stats.dropped_slow)
+        .field("dropped-flushed", stats.dropped_flushed)
         .field("copied", stats.copied)
         .field("joined", stats.joined)
         .field("lost", stats.lost)
+        .field("too-slow", stats.too_slow)
+        // Of many clients it is not known which of them has been there before.
+        .field_if("reconnects", stats.joined.saturating_sub(1), role != Role::ServerSink)
         .field("refused", stats.refused)
         .field("metas-lost", lost_metas.count())
         .field("clients", clients.collect::<gst::Array>())

@@ -8,7 +8,7 @@ use gst::glib;
 use gst::prelude::*;
 use nvdsucx_session::{Config, Error, ReceiverConfig, SenderConfig, Side};
 
-use crate::enums::{BufType, Disconnect, Leaky, MemoryType};
+use crate::enums::{BufType, Disconnect, Leaky, MemoryType, TimestampMode};
 use crate::key;
 use crate::memory::cuda::Gpu;
 
@@ -30,10 +30,15 @@ const DEFAULT_WAIT_FOR_CONNECTION: bool = true;
 const DEFAULT_MAX_SIZE_BUFFERS: u32 = 64;
 /// A few frames of 8K.
 const DEFAULT_MAX_SIZE_BYTES: u64 = 128 << 20;
-const DEFAULT_LEAKY: Leaky = Leaky::No;
+/// No limit.
+const DEFAULT_MAX_SIZE_TIME: u64 = 0;
 const DEFAULT_MAX_BUFFER_SIZE: u64 = 1 << 30;
 const DEFAULT_MAX_HELD_BYTES: u64 = 1 << 30;
+const DEFAULT_TIMESTAMP_MODE: TimestampMode = TimestampMode::Keep;
+/// What a frame of video takes over TCP at the worst, several times over.
+const DEFAULT_LATENCY_MS: u32 = 20;
 const DEFAULT_CONNECT_TIMEOUT_MS: u32 = 10_000;
+const DEFAULT_RECONNECT_INTERVAL_MS: u32 = 1000;
 const DEFAULT_PEER_TIMEOUT_MS: u32 = 10_000;
 
 /// Which of the four elements.
@@ -52,6 +57,11 @@ impl Role {
 
     pub(crate) fn is_sink(self) -> bool {
         matches!(self, Self::ServerSink | Self::ClientSink)
+    }
+
+    fn default_leaky(self) -> Leaky {
+        // Who has one peer slows nobody else.
+        if self == Self::ServerSink { Leaky::Auto } else { Leaky::No }
     }
 
     fn default_on_disconnect(self) -> Disconnect {
@@ -79,10 +89,14 @@ pub(crate) struct Settings {
     wait_for_connection: bool,
     max_size_buffers: u32,
     max_size_bytes: u64,
+    max_size_time: u64,
     leaky: Leaky,
     max_buffer_size: u64,
     max_held_bytes: u64,
+    pub(crate) timestamp_mode: TimestampMode,
+    latency_ms: u32,
     connect_timeout_ms: u32,
+    reconnect_interval_ms: u32,
     peer_timeout_ms: u32,
     on_disconnect: Disconnect,
     key_file: Option<String>,
@@ -107,10 +121,14 @@ impl Settings {
             wait_for_connection: DEFAULT_WAIT_FOR_CONNECTION,
             max_size_buffers: DEFAULT_MAX_SIZE_BUFFERS,
             max_size_bytes: DEFAULT_MAX_SIZE_BYTES,
-            leaky: DEFAULT_LEAKY,
+            max_size_time: DEFAULT_MAX_SIZE_TIME,
+            leaky: role.default_leaky(),
             max_buffer_size: DEFAULT_MAX_BUFFER_SIZE,
             max_held_bytes: DEFAULT_MAX_HELD_BYTES,
+            timestamp_mode: DEFAULT_TIMESTAMP_MODE,
+            latency_ms: DEFAULT_LATENCY_MS,
             connect_timeout_ms: DEFAULT_CONNECT_TIMEOUT_MS,
+            reconnect_interval_ms: DEFAULT_RECONNECT_INTERVAL_MS,
             peer_timeout_ms: DEFAULT_PEER_TIMEOUT_MS,
             on_disconnect: role.default_on_disconnect(),
             key_file: None,
@@ -135,7 +153,11 @@ impl Settings {
             "wait-for-connection" => self.wait_for_connection = taken(value),
             "max-size-buffers" => self.max_size_buffers = taken(value),
             "max-size-bytes" => self.max_size_bytes = taken(value),
+            "max-size-time" => self.max_size_time = taken(value),
             "leaky" => self.leaky = taken(value),
+            "timestamp-mode" => self.timestamp_mode = taken(value),
+            "latency" => self.latency_ms = taken(value),
+            "reconnect-interval" => self.reconnect_interval_ms = taken(value),
             "max-buffer-size" => self.max_buffer_size = taken(value),
             "max-held-bytes" => self.max_held_bytes = taken(value),
             "connect-timeout" => self.connect_timeout_ms = taken(value),
@@ -164,7 +186,11 @@ impl Settings {
             "wait-for-connection" => self.wait_for_connection.to_value(),
             "max-size-buffers" => self.max_size_buffers.to_value(),
             "max-size-bytes" => self.max_size_bytes.to_value(),
+            "max-size-time" => self.max_size_time.to_value(),
             "leaky" => self.leaky.to_value(),
+            "timestamp-mode" => self.timestamp_mode.to_value(),
+            "latency" => self.latency_ms.to_value(),
+            "reconnect-interval" => self.reconnect_interval_ms.to_value(),
             "max-buffer-size" => self.max_buffer_size.to_value(),
             "max-held-bytes" => self.max_held_bytes.to_value(),
             "connect-timeout" => self.connect_timeout_ms.to_value(),
@@ -189,6 +215,7 @@ impl Settings {
             high_performance: self.high_perf,
             zero_copy: self.zero_copy && self.high_perf,
             connect_timeout: timeout(self.connect_timeout_ms),
+            longest_pause: Duration::from_millis(self.reconnect_interval_ms.into()),
             peer_timeout: timeout(self.peer_timeout_ms),
             on_disconnect: self.on_disconnect.into(),
             max_peers,
@@ -203,7 +230,8 @@ impl Settings {
             window_frames: self.max_size_buffers,
             window_bytes: self.max_size_bytes,
             wanted_peers: if self.role == Role::ServerSink { self.num_conns as usize } else { 1 },
-            leaky: self.leaky == Leaky::Upstream,
+            window_time: (self.max_size_time > 0).then(|| Duration::from_nanos(self.max_size_time)),
+            overflow: self.leaky.into(),
             device: Some(Arc::clone(gpu) as _),
             wait_for_peers: self.wait_for_connection,
         }
@@ -230,6 +258,15 @@ impl Settings {
             initial_size,
             max_frame_size: usize::try_from(self.max_buffer_size).unwrap_or(usize::MAX),
             max_held: self.max_held_bytes,
+            measure_clock: self.timestamp_mode == TimestampMode::Map,
+        }
+    }
+
+    /// What a source allows for the way of a buffer, where running times are those of one clock.
+    pub(crate) fn latency(&self) -> gst::ClockTime {
+        match self.timestamp_mode {
+            TimestampMode::Keep => gst::ClockTime::ZERO,
+            TimestampMode::Map => gst::ClockTime::from_mseconds(self.latency_ms.into()),
         }
     }
 }
@@ -261,6 +298,14 @@ pub(crate) fn properties(role: Role) -> Vec<glib::ParamSpec> {
                 .nick("Connect timeout")
                 .blurb("Milliseconds to go on trying to connect to the server, 0 = for ever")
                 .default_value(DEFAULT_CONNECT_TIMEOUT_MS)
+                .build(),
+        );
+        specs.push(
+            glib::ParamSpecUInt::builder("reconnect-interval")
+                .nick("Reconnect interval")
+                .blurb("Milliseconds that the pause between two attempts to connect grows to")
+                .minimum(1)
+                .default_value(DEFAULT_RECONNECT_INTERVAL_MS)
                 .build(),
         );
     }
@@ -368,7 +413,15 @@ fn sinks(role: Role) -> Vec<glib::ParamSpec> {
             )
             .default_value(DEFAULT_MAX_SIZE_BYTES)
             .build(),
-        glib::ParamSpecEnum::builder_with_default("leaky", DEFAULT_LEAKY)
+        glib::ParamSpecUInt64::builder("max-size-time")
+            .nick("Most time in flight")
+            .blurb(
+                "Most nanoseconds between the timestamps of the oldest and the newest buffer sent to a peer and not \
+                 yet taken by it, 0 = no limit",
+            )
+            .default_value(DEFAULT_MAX_SIZE_TIME)
+            .build(),
+        glib::ParamSpecEnum::builder_with_default("leaky", role.default_leaky())
             .nick("Leaky")
             .blurb("What happens to a buffer that a peer has no room for")
             .build(),
@@ -415,6 +468,16 @@ fn sources() -> Vec<glib::ParamSpec> {
             .nick("Most bytes held")
             .blurb("Bytes of memory here that downstream may hold buffers in before the sender has to wait")
             .default_value(DEFAULT_MAX_HELD_BYTES)
+            .build(),
+        glib::ParamSpecEnum::builder_with_default("timestamp-mode", DEFAULT_TIMESTAMP_MODE)
+            .nick("Timestamp mode")
+            .blurb("What running time buffers have: the sender's, or this pipeline's for the same moment")
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecUInt::builder("latency")
+            .nick("Latency")
+            .blurb("Milliseconds allowed for the way of a buffer, with timestamp-mode=map")
+            .default_value(DEFAULT_LATENCY_MS)
             .build(),
     ]
 }

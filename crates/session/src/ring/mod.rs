@@ -17,6 +17,7 @@
 //! | 512 | receiver asleep: 1 while it waits for records (a futex) | both |
 //! | 640 | sender asleep: 1 while it waits for room (a futex) | both |
 //! | 648, 656, 664 | tail, taken, released that the sender waits for | sender |
+//! | 1024 | how long frames took: a histogram of 208 counts, 8 bytes each | receiver |
 //! | 4096 | the slots released, as a ring of 4 bytes each | receiver |
 //! | 20480 | the records | sender |
 //!
@@ -36,8 +37,10 @@ use rustix::thread::futex;
 use rustix::time::Timespec;
 use ucp::Mapping;
 
+use crate::delay::{self, BUCKETS, Delay};
+
 pub(crate) use reader::{EndFlag, Read, Reader, Releases};
-pub(crate) use writer::{InFlight, Limits, Record, Writer};
+pub(crate) use writer::{InFlight, Record, Writer};
 
 const SECRET: usize = 0;
 const ANSWER: usize = 8;
@@ -52,6 +55,7 @@ const SENDER_ASLEEP: usize = 640;
 const WANTED_TAIL: usize = 648;
 const WANTED_TAKEN: usize = 656;
 const WANTED_RELEASED: usize = 664;
+const DELAYS: usize = 1024;
 const SLOTS: usize = 4096;
 const RECORDS: usize = 20_480;
 
@@ -125,6 +129,23 @@ impl Memory {
         }
     }
 }
+
+/// How long frames took until the receiver took them. It counts where both can see it.
+#[derive(Debug)]
+pub(crate) struct Delays(Memory);
+
+impl Delays {
+    pub(crate) fn read(&self) -> Option<Delay> {
+        delay::read(|bucket| self.0.get(delay_at(bucket)))
+    }
+}
+
+/// Where the count of a bucket is.
+fn delay_at(bucket: usize) -> usize {
+    DELAYS + 8 * bucket
+}
+
+const _: () = assert!(DELAYS + 8 * BUCKETS <= SLOTS);
 
 /// A sleep that has been announced to the other side.
 #[derive(Clone, Debug)]

@@ -1,15 +1,16 @@
 //! The receiver's end.
 
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nvdsucx_wire::{RecordHead, RecordKind, Span};
 use ucp::Mapping;
 
 use super::{
-    ANSWER, Broken, CAPACITY, ENDED, FLUSHED, HEAD, LEN, MAX_SLOTS, Memory, RECEIVER_ASLEEP, RECORDS,
-    RELEASED, SECRET, SENDER_ASLEEP, SLOTS, Sleep, TAIL, TAKEN,
+    ANSWER, Broken, CAPACITY, Delays, ENDED, FLUSHED, HEAD, LEN, MAX_SLOTS, Memory, RECEIVER_ASLEEP, RECORDS,
+    RELEASED, SECRET, SENDER_ASLEEP, SLOTS, Sleep, TAIL, TAKEN, delay_at,
 };
+use crate::delay;
 
 /// A record as it was read.
 #[derive(Debug)]
@@ -83,7 +84,10 @@ impl Reader {
             self.memory.0.read(at, &mut fixed[..fits]);
             let record = RecordHead::decode(&fixed, available.min(rest))?;
             let read = (record.kind != RecordKind::Pad).then(|| self.copy(at, &record));
-            self.taken += u64::from(record.kind == RecordKind::Frame);
+            if record.kind == RecordKind::Frame {
+                self.taken += 1;
+                self.count_delay(record.written);
+            }
             self.memory.set(TAKEN, self.taken);
             self.tail += u64::from(record.len);
             self.memory.set(TAIL, self.tail);
@@ -116,6 +120,19 @@ impl Reader {
             payload,
             stale: record.kind == RecordKind::Frame && self.tail < self.memory.get(FLUSHED),
         }
+    }
+
+    /// Counts how long a frame took. Nobody else writes there.
+    fn count_delay(&self, written: u32) {
+        if let Some(nanoseconds) = delay::since(written) {
+            let count = self.memory.word(delay_at(delay::bucket(nanoseconds)));
+            count.store(count.load(Relaxed).wrapping_add(1), Relaxed);
+        }
+    }
+
+    /// How long frames took until they were read.
+    pub(crate) fn delays(&self) -> Delays {
+        Delays(self.memory.clone())
     }
 
     /// The head that stood in the record that was read last.

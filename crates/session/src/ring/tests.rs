@@ -2,6 +2,7 @@ use nvdsucx_wire::{RecordHead, RecordKind, Span};
 use ucp::{Context, Region, Setting};
 
 use super::*;
+use crate::backlog::Limits;
 
 /// Both ends, in one process.
 fn ring(limits: Limits) -> (Writer, Reader) {
@@ -12,10 +13,18 @@ fn ring(limits: Limits) -> (Writer, Reader) {
     (writer, reader)
 }
 
-const PLENTY: Limits = Limits { frames: 1000, bytes: u64::MAX };
+const PLENTY: Limits = Limits { frames: 1000, bytes: u64::MAX, time: u64::MAX };
 
 fn frame<'a>(head: &'a [u8], payload: &'a [Region]) -> Record<'a> {
-    Record { kind: RecordKind::Frame, head, spilled: false, spans: &[], held: [&[], &[]], payload }
+    Record {
+        kind: RecordKind::Frame,
+        head,
+        spilled: false,
+        spans: &[],
+        held: [&[], &[]],
+        payload,
+        time: None,
+    }
 }
 
 fn span(len: u64) -> Span {
@@ -64,7 +73,7 @@ fn a_full_ring_has_no_room_until_it_is_read() {
 
 #[test]
 fn memory_is_held_until_it_is_released() {
-    let (mut writer, mut reader) = ring(Limits { frames: 3, bytes: 100 });
+    let (mut writer, mut reader) = ring(Limits { frames: 3, bytes: 100, ..PLENTY });
     let mut freed = Vec::new();
     let owner = Arc::new(vec![0; 40]);
     let held = [Region::owned_by(Arc::clone(&owner))];
@@ -83,6 +92,37 @@ fn memory_is_held_until_it_is_released() {
     assert_eq!(Arc::strong_count(&owner), 4, "the frames' two, until they are dropped");
     drop((freed, held));
     assert_eq!(Arc::strong_count(&owner), 1);
+}
+
+#[test]
+fn the_time_in_flight_is_limited() {
+    let (mut writer, mut reader) = ring(Limits { time: 100, ..PLENTY });
+    let at = |time| Record { time: Some(time), ..frame(&[], &[]) };
+    for time in [1000, 1050, 1100] {
+        assert!(writer.has_room(&at(time)));
+        writer.write(&at(time));
+    }
+    assert!(!writer.has_room(&at(1101)));
+    assert!(writer.has_room(&at(7)), "the stream began anew");
+    reader.read().unwrap();
+    writer.collect(&mut Vec::new()).unwrap();
+    assert!(writer.has_room(&at(1150)) && !writer.has_room(&at(1151)));
+    while reader.read().unwrap().is_some() {}
+    writer.collect(&mut Vec::new()).unwrap();
+    assert!(writer.has_room(&at(u64::MAX)), "one always goes");
+}
+
+#[test]
+fn both_ends_see_how_long_frames_took() {
+    let (mut writer, mut reader) = ring(PLENTY);
+    assert_eq!(writer.delays().read(), None);
+    let begin = std::time::Instant::now();
+    writer.write(&frame(b"head", &[]));
+    writer.write(&Record { kind: RecordKind::Event, ..frame(b"event", &[]) });
+    while reader.read().unwrap().is_some() {}
+    let delay = writer.delays().read().unwrap();
+    assert!(delay.median <= begin.elapsed() * 2 + std::time::Duration::from_micros(2), "{delay:?}");
+    assert_eq!(reader.delays().read(), Some(delay));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The sender's end.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -7,9 +8,11 @@ use nvdsucx_wire::{RecordHead, RecordKind, Span};
 use ucp::{Mapping, Region};
 
 use super::{
-    ANSWER, Broken, CAPACITY, ENDED, FLUSHED, HEAD, MAX_SLOTS, Memory, RECEIVER_ASLEEP, RECORDS, RELEASED,
-    SECRET, SENDER_ASLEEP, SLOTS, Sleep, TAIL, TAKEN, WANTED_RELEASED, WANTED_TAIL, WANTED_TAKEN,
+    ANSWER, Broken, CAPACITY, Delays, ENDED, FLUSHED, HEAD, MAX_SLOTS, Memory, RECEIVER_ASLEEP, RECORDS,
+    RELEASED, SECRET, SENDER_ASLEEP, SLOTS, Sleep, TAIL, TAKEN, WANTED_RELEASED, WANTED_TAIL, WANTED_TAKEN,
 };
+use crate::backlog::{Limits, is_longer};
+use crate::delay;
 
 /// What goes into a record.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub(crate) struct Record<'a> {
     pub(crate) held: [&'a [Region]; 2],
     /// Payload for the record itself.
     pub(crate) payload: &'a [Region],
+    /// When the frame is, in the stream.
+    pub(crate) time: Option<u64>,
 }
 
 impl Record<'_> {
@@ -38,13 +43,6 @@ impl Record<'_> {
         let spans = self.spans.len();
         RecordHead::new(self.kind, slot, spans, self.spilled, self.head.len(), self.payload_len())
     }
-}
-
-/// The most that may be in flight.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    pub(crate) frames: u64,
-    pub(crate) bytes: u64,
 }
 
 /// Memory that the receiver has not let go of.
@@ -69,6 +67,8 @@ pub(crate) struct Writer {
     slots: Vec<Option<InFlight>>,
     free: Vec<u32>,
     in_flight_bytes: u64,
+    /// When the frames that were not taken are, if that is limited.
+    times: VecDeque<Option<u64>>,
     scratch: Vec<u8>,
 }
 
@@ -79,7 +79,7 @@ impl Writer {
         memory.set(SECRET, secret);
         Self {
             memory,
-            limits: Limits { frames: limits.frames.clamp(1, MAX_SLOTS), bytes: limits.bytes },
+            limits: Limits { frames: limits.frames.clamp(1, MAX_SLOTS), ..limits },
             head: 0,
             tail: 0,
             taken: 0,
@@ -88,6 +88,7 @@ impl Writer {
             slots: Vec::new(),
             free: Vec::new(),
             in_flight_bytes: 0,
+            times: VecDeque::new(),
             scratch: Vec::new(),
         }
     }
@@ -109,6 +110,10 @@ impl Writer {
             return jump("the count of frames", self.taken, taken);
         }
         (self.tail, self.taken) = (tail, taken);
+        if !self.times.is_empty() {
+            // At most as many as are in the ring.
+            self.times.drain(..self.times.len().saturating_sub((self.frames - taken) as usize));
+        }
         let released = self.memory.get(RELEASED);
         let held = (self.slots.len() - self.free.len()) as u64;
         if !(self.released..=self.released + held).contains(&released) {
@@ -136,6 +141,11 @@ impl Writer {
     /// Frames not yet taken, or taken and not yet released.
     pub(crate) fn in_flight(&self) -> u64 {
         (self.frames - self.taken).max((self.slots.len() - self.free.len()) as u64)
+    }
+
+    /// How long its frames took until they were taken.
+    pub(crate) fn delays(&self) -> Delays {
+        Delays(self.memory.clone())
     }
 
     /// Whether the receiver has taken everything.
@@ -169,7 +179,8 @@ impl Writer {
             || self.in_flight() == 0
             || self.is_empty()
             || (self.in_flight() < self.limits.frames
-                && self.in_flight_bytes + record.held_len() <= self.limits.bytes)
+                && self.in_flight_bytes + record.held_len() <= self.limits.bytes
+                && !is_longer(self.times.front().copied().flatten(), record.time, self.limits.time))
     }
 
     /// What is left of the ring's end if `len` bytes do not fit there.
@@ -181,7 +192,13 @@ impl Writer {
     /// Writes `record`, which must have [room](Self::has_room), and wakes the receiver if it sleeps.
     pub(crate) fn write(&mut self, record: &Record<'_>) {
         let slot = (!record.spans.is_empty()).then(|| self.hold(record));
-        let head = record.head(slot).expect("a record that has room has a head");
+        let mut head = record.head(slot).expect("a record that has room has a head");
+        if record.kind == RecordKind::Frame {
+            head.written = delay::stamp();
+            if self.limits.time < u64::MAX {
+                self.times.push_back(record.time);
+            }
+        }
         let padding = self.padding(head.len);
         if padding > 0 {
             // As far as it has room: a rest of less than 24 bytes is of 8 or 16 bytes, and the length is in the first 4.

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nvdsucx_session::wire::BufferType;
-use nvdsucx_session::{Config, HostAllocator, OnDisconnect, Payload, ReceiverConfig, SenderConfig, Side};
+use nvdsucx_session::{
+    Config, HostAllocator, OnDisconnect, Overflow, Payload, ReceiverConfig, SenderConfig, Side,
+};
 
 /// Long enough for whatever is to happen.
 pub const SOON: Duration = Duration::from_secs(10);
@@ -23,6 +25,7 @@ pub fn config(side: Side, port: u16) -> Config {
         // By messages, except in the files that are about the other way.
         zero_copy: env!("CARGO_CRATE_NAME").contains("mapped"),
         connect_timeout: Some(SOON),
+        longest_pause: Duration::from_secs(1),
         peer_timeout: Some(SOON),
         on_disconnect: OnDisconnect::Fail,
         max_peers: 8,
@@ -35,9 +38,10 @@ pub fn sender_config() -> SenderConfig {
     SenderConfig {
         window_frames: 8,
         window_bytes: 32 << 20,
+        window_time: None,
         wanted_peers: 1,
         wait_for_peers: true,
-        leaky: false,
+        overflow: Overflow::Wait,
         device: None,
     }
 }
@@ -50,6 +54,7 @@ pub fn receiver_config() -> ReceiverConfig {
         initial_size: 0,
         max_frame_size: 256 << 20,
         max_held: 1 << 30,
+        measure_clock: false,
     }
 }
 

@@ -56,8 +56,13 @@ pub fn messages() -> Vec<GoldenMessage> {
             "1a1d0804121931206f66203120636f6e6e656374696f6e7320696e20757365",
         ),
         message("bye", Kind::Bye(Bye { reason: "stopped".into() }), "22090a0773746f70706564"),
-        message("ping", Kind::Ping(Ping { id: 1 }), "2a020801"),
-        message("pong", Kind::Pong(Ping { id: u64::MAX }), "320b08ffffffffffffffffff01"),
+        message("ping", Kind::Ping(Ping { id: 1, time: 0 }), "2a020801"),
+        message("pong", Kind::Pong(Ping { id: u64::MAX, time: 0 }), "320b08ffffffffffffffffff01"),
+        message(
+            "pong-time",
+            Kind::Pong(Ping { id: 1, time: 0x1122_3344_5566_7788 }),
+            "320b0801118877665544332211",
+        ),
         message("ack", Kind::Ack(Ack { sequence: 1_000_000 }), "420408c0843d"),
         message(
             "latency",
@@ -136,6 +141,11 @@ pub fn messages() -> Vec<GoldenMessage> {
             "8a01260a0270031220000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
         ),
         event("ring", Event::Ring(Ring {}), "3a09080710ac0218095a00"),
+        event(
+            "running-time",
+            Event::RunningTime(RunningTime { zero: -2 }),
+            "3a12080710ac021809620909feffffffffffffff",
+        ),
         event(
             "tag",
             Event::Structured(Structured {

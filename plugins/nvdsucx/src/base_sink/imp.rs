@@ -3,15 +3,17 @@
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 use gst_base::subclass::prelude::*;
-use nvdsucx_session::wire::{Latency, Structured};
-use nvdsucx_session::{Frame, Interrupted, Outgoing, Publisher, Stats};
+use nvdsucx_session::wire::{self, Latency, StreamEvent, Structured, stream_event};
+use nvdsucx_session::{Frame, Interrupted, Outgoing, Publisher, Sent, Stats};
 
+use crate::clock::{self, Zero};
 use crate::event::Malformed;
 use crate::ffi::{self, WaitEvent};
 use crate::memory::Kind;
@@ -22,11 +24,16 @@ use crate::memory::shared::{self, SharedAllocator};
 use crate::meta::{self, Losses};
 use crate::run::{self, Run};
 use crate::settings::{Role, Settings};
-use crate::{event, video};
+use crate::{event, trace, video};
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new("nvdsucx", gst::DebugColorFlags::empty(), Some("What the UCX elements share"))
 });
+
+/// How often to look whether a clock has drifted away from the host's.
+const DRIFT_INTERVAL: Duration = Duration::from_secs(1);
+/// Nanoseconds that two looks may differ without meaning anything.
+const DRIFT: u64 = 500_000;
 
 /// A session, while the element is at least paused.
 #[derive(Debug)]
@@ -46,6 +53,10 @@ struct State {
     /// It is in DeepStream's memory.
     nvmm: bool,
     latency: Option<Latency>,
+    /// When running time was 0, as the receivers were told last.
+    zero: Option<Zero>,
+    /// When to look whether the clock has drifted.
+    drift_due: Option<Instant>,
     /// The pool that the last buffer was of.
     pool: Option<gst::BufferPool>,
     /// The numbers of the last session, for who asks when it is over.
@@ -64,8 +75,8 @@ pub struct UcxSink {
     paused: AtomicBool,
     /// On the way to PLAYING.
     resuming: AtomicBool,
-    /// The latency upstream may have changed: ask before the next buffer.
-    latency_due: AtomicBool,
+    /// The latency upstream, or the base time, may have changed: ask before the next buffer.
+    timing_due: AtomicBool,
 }
 
 #[glib::object_subclass]
@@ -103,6 +114,7 @@ impl ElementImpl for UcxSink {
         }
         let result = self.parent_change_state(transition);
         if transition == gst::StateChange::PausedToPlaying {
+            self.timing_due.store(true, Ordering::Release);
             ffi::wake_preroll(self.obj().upcast_ref(), || {
                 self.paused.store(false, Ordering::Release);
                 self.resuming.store(false, Ordering::Release);
@@ -150,6 +162,10 @@ impl run::Element for UcxSink {
             return;
         }
         let (live, min, max) = query.result();
+        let sink = self.obj();
+        // Buffers leave as late as the pipeline's other sinks let theirs.
+        let min = if sink.is_sync() { min.max(sink.latency()) } else { min };
+        let max = max.map(|max| max.max(min));
         let latency = Latency { live, min: min.nseconds(), max: max.map(gst::ClockTime::nseconds) };
         let session = {
             let mut state = self.state.lock().unwrap();
@@ -193,7 +209,11 @@ impl UcxSink {
                     || self.state.lock().unwrap().last_stats.clone(),
                     |session| session.publisher.stats(),
                 );
-                run::stats(&stats, &self.lost_metas).to_value()
+                let mut stats = run::stats(&stats, &self.lost_metas, self.role());
+                // By the base class, which counts them: with `qos`, if they come too late.
+                let late = self.obj().stats().get::<u64>("dropped").unwrap_or_default();
+                stats.set("dropped-late", late);
+                stats.to_value()
             }
             name => self.settings().lock().unwrap().get(name),
         }
@@ -256,11 +276,11 @@ impl UcxSink {
     /// Hands `item` to the session; waits while it has enough to do.
     ///
     /// To be called from the streaming thread, where GStreamer holds the preroll lock.
-    fn send(&self, session: &Session, item: Outgoing) -> Result<(), gst::FlowError> {
+    fn send(&self, session: &Session, item: Outgoing) -> Result<Sent, gst::FlowError> {
         let mut next = item;
         loop {
             match session.publisher.send(next) {
-                Ok(()) => return Ok(()),
+                Ok(sent) => return Ok(sent),
                 Err(given_back) => match *given_back {
                     (Interrupted::Flushing, item) => {
                         self.wait_until_playing()?;
@@ -270,6 +290,24 @@ impl UcxSink {
                 },
             }
         }
+    }
+
+    /// Tells the receivers what running time is, if it has changed.
+    fn tell_running_time(&self, session: &Session) -> Result<(), gst::FlowError> {
+        let Some(zero) = clock::zero(self.obj().upcast_ref()) else { return Ok(()) };
+        {
+            let mut state = self.state.lock().unwrap();
+            state.drift_due = zero.drifts.then(|| Instant::now() + DRIFT_INTERVAL);
+            let tolerance = if zero.drifts { DRIFT } else { 0 };
+            if state.zero.is_some_and(|told| told.at.abs_diff(zero.at) <= tolerance) {
+                return Ok(());
+            }
+            state.zero = Some(zero);
+        }
+        gst::debug!(self.category(), imp = self, "running time was 0 at {} ns", zero.at);
+        let running_time = wire::RunningTime { zero: zero.at };
+        let event = Some(stream_event::Event::RunningTime(running_time));
+        self.send(session, Outgoing::Event(StreamEvent { event, ..StreamEvent::default() })).map(|_| ())
     }
 
     /// Waits until the peers have taken everything, under the same conditions as [`send`](Self::send).
@@ -390,7 +428,7 @@ impl UcxSink {
         match event.view() {
             // Sent when their time has come: `wait_event`.
             EventView::Gap(_) | EventView::Eos(_) => return Ok(()),
-            EventView::Segment(_) => self.latency_due.store(true, Ordering::Release),
+            EventView::Segment(_) => self.timing_due.store(true, Ordering::Release),
             EventView::Caps(caps) => {
                 let mut state = self.state.lock().unwrap();
                 state.video = video::Stream::of(caps.caps());
@@ -410,7 +448,7 @@ impl UcxSink {
             None => Ok(()),
             Some(item) if event.is_serialized() => {
                 let session = self.session().ok_or(gst::FlowError::Flushing)?;
-                self.send(&session, item)
+                self.send(&session, item).map(|_| ())
             }
             Some(item) => {
                 self.send_at_once(item);
@@ -426,7 +464,7 @@ impl WaitEvent for UcxSink {
         let Some(item) = self.outgoing(event) else { return Ok(success) };
         self.wait_while_paused()?;
         let session = self.session().ok_or(gst::FlowError::Flushing)?;
-        let sent = self.send(&session, item);
+        let sent = self.send(&session, item).map(|_| ());
         // What comes back from the end of the stream is posted as its end when the peers have everything.
         let ended = event.type_() == gst::EventType::Eos;
         match if ended { sent.and_then(|()| self.drain(&session)) } else { sent } {
@@ -469,7 +507,8 @@ impl BaseSinkImpl for UcxSink {
     }
 
     fn render(&self, buffer: &gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
-        let (session, video, nvmm) = {
+        let begin = trace::begin();
+        let (session, video, nvmm, drifted) = {
             let mut state = self.state.lock().unwrap();
             let session = state.session.clone().ok_or(gst::FlowError::Flushing)?;
             let pool = ffi::pool_of(buffer);
@@ -479,10 +518,15 @@ impl BaseSinkImpl for UcxSink {
                 session.publisher.watch_releases(most > 0);
                 state.pool = pool;
             }
-            (session, state.video.clone(), state.nvmm)
+            let drifted = state.drift_due.is_some_and(|due| due <= Instant::now());
+            (session, state.video.clone(), state.nvmm, drifted)
         };
-        if self.latency_due.swap(false, Ordering::AcqRel) {
+        let timing_due = self.timing_due.swap(false, Ordering::AcqRel);
+        if timing_due {
             session.run.ask_latency();
+        }
+        if timing_due || drifted {
+            self.tell_running_time(&session)?;
         }
         let lost = |kind: &str, why: &str| {
             if self.lost_metas.add(kind) {
@@ -504,7 +548,11 @@ impl BaseSinkImpl for UcxSink {
             gst::FlowError::Error
         })?;
         self.wait_while_paused()?;
-        self.send(&session, Outgoing::Frame(frame)).map(|()| gst::FlowSuccess::Ok)
+        let sent = self.send(&session, Outgoing::Frame(frame))?;
+        if let Some(begin) = begin {
+            trace::sent(&*self.obj(), buffer, sent, begin);
+        }
+        Ok(gst::FlowSuccess::Ok)
     }
 
     fn unlock(&self) -> Result<(), gst::ErrorMessage> {

@@ -1,6 +1,7 @@
 //! The sources' base class.
 
 use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 
 use gst::glib;
@@ -11,13 +12,16 @@ use gst_base::prelude::*;
 use gst_base::subclass::base_src::CreateSuccess;
 use gst_base::subclass::prelude::*;
 use gst_video::{VideoCropMeta, VideoMeta};
-use nvdsucx_session::wire::{Latency, StreamEvent};
+use nvdsucx_session::wire::{Latency, StreamEvent, stream_event};
 use nvdsucx_session::{Incoming, Interrupted, ReceivedFrame, Stats, Subscriber};
 
+use super::mapping::Mapping;
 use super::memory::Chosen;
 use super::sticky::Sticky;
 use super::times::Times;
 use crate::buffer::Unusable;
+use crate::clock;
+use crate::enums::TimestampMode;
 use crate::event::{self, Malformed, Received};
 use crate::memory::cuda::{Frames, Gpu};
 use crate::memory::nvmm::Batches;
@@ -25,7 +29,7 @@ use crate::memory::nvmm_audio;
 use crate::meta::{self, Losses, Names};
 use crate::run::{self, Element as _, Run};
 use crate::settings::{Role, Settings};
-use crate::{buffer, video};
+use crate::{buffer, trace, video};
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new("nvdsucx", gst::DebugColorFlags::empty(), Some("What the UCX elements share"))
@@ -89,6 +93,10 @@ pub struct UcxSrc {
     names: Names,
     sticky: OnceLock<Arc<Sticky>>,
     times: Times,
+    mapping: Mapping,
+    /// Set before the element starts.
+    maps: AtomicBool,
+    told_unmapped: AtomicBool,
 }
 
 #[glib::object_subclass]
@@ -140,6 +148,12 @@ impl UcxSrc {
 
     pub(crate) fn set_shared_property(&self, value: &glib::Value, spec: &glib::ParamSpec) {
         self.settings().lock().unwrap().set(spec.name(), value);
+        if spec.name() == "timestamp-mode" {
+            let maps = self.settings().lock().unwrap().timestamp_mode == TimestampMode::Map;
+            self.maps.store(maps, Ordering::Release);
+            // Without a running clock there is nothing to map to.
+            self.obj().set_live(maps);
+        }
     }
 
     pub(crate) fn shared_property(&self, spec: &glib::ParamSpec) -> glib::Value {
@@ -155,7 +169,7 @@ impl UcxSrc {
                     || self.state.lock().unwrap().last_stats.clone(),
                     |session| session.subscriber.stats(),
                 );
-                run::stats(&stats, &self.lost_metas).to_value()
+                run::stats(&stats, &self.lost_metas, self.role()).to_value()
             }
             name => self.settings().lock().unwrap().get(name),
         }
@@ -191,6 +205,10 @@ impl UcxSrc {
 
     /// Passes on what the sender's pipeline said. `Err` ends the streaming.
     fn take_event(&self, session: &Session, received: &StreamEvent) -> Result<(), gst::FlowError> {
+        if let Some(stream_event::Event::RunningTime(running_time)) = received.event {
+            self.mapping.set_zero(running_time.zero);
+            return Ok(());
+        }
         let event = match event::from_wire(received) {
             Ok(Received::Event(event)) => event,
             Ok(Received::Flush { reset_time }) => {
@@ -207,6 +225,13 @@ impl UcxSrc {
         match event.view() {
             gst::EventView::StreamStart(start) if self.is_running(start) => (),
             gst::EventView::Caps(caps) => return self.take_caps(session, &caps.caps_owned(), event.clone()),
+            gst::EventView::Segment(_) if self.maps() => {
+                self.push(self.mapping.map(&event));
+            }
+            gst::EventView::Gap(_) => {
+                self.map_time(session)?;
+                self.push(event);
+            }
             gst::EventView::Eos(_) => {
                 // Here and not by the base class, which would make it the end of a segment where the sender's
                 // pipeline had asked for that.
@@ -218,6 +243,43 @@ impl UcxSrc {
             }
         }
         Ok(())
+    }
+
+    fn maps(&self) -> bool {
+        self.maps.load(Ordering::Acquire)
+    }
+
+    /// Sees to it that what comes next has the right running time.
+    fn map_time(&self, session: &Session) -> Result<(), gst::FlowError> {
+        let element = self.obj();
+        let base = element.base_time();
+        if !self.maps() || !self.mapping.is_due(base) {
+            if self.maps() && !self.mapping.is_possible() {
+                self.tell_unmapped("it does not say what its running time is");
+            }
+            return Ok(());
+        }
+        let Some(own) = clock::zero(element.upcast_ref()) else { return Ok(()) };
+        match session.subscriber.clock_difference() {
+            Ok(Some(ahead)) => {
+                if let Some(segment) = self.mapping.update(ahead, own, base) {
+                    self.push(segment);
+                }
+            }
+            Ok(None) => self.tell_unmapped("it does not say what its clock shows"),
+            Err(_) => return Err(gst::FlowError::Flushing),
+        }
+        Ok(())
+    }
+
+    fn tell_unmapped(&self, why: &str) {
+        if !self.told_unmapped.swap(true, Ordering::AcqRel) {
+            gst::warning!(
+                self.category(),
+                imp = self,
+                "running time stays the sender's: {why}. Both ends should run the same release of the plugin"
+            );
+        }
     }
 
     /// Whether the stream that `start` announces is the one that runs: the sender says all again when it connects again.
@@ -369,6 +431,7 @@ impl BaseSrcImpl for UcxSrc {
         if let Some(sticky) = self.sticky.get() {
             sticky.reset();
         }
+        self.mapping.reset();
         let (run, notify) = Run::start(self)?;
         let gpu = Arc::<Gpu>::default();
         let subscriber = settings
@@ -439,11 +502,15 @@ impl BaseSrcImpl for UcxSrc {
     }
 
     fn query(&self, query: &mut gst::QueryRef) -> bool {
+        let latency = self.state.lock().unwrap().latency;
         if let gst::QueryViewMut::Latency(query) = query.view_mut()
-            && let Some(latency) = self.state.lock().unwrap().latency
+            && (latency.is_some() || self.maps())
         {
-            let min = event::clock_time(Some(latency.min)).unwrap_or_default();
-            query.set(latency.live, min, event::clock_time(latency.max));
+            let latency = latency.unwrap_or_default();
+            let on_the_way = self.settings().lock().unwrap().latency();
+            let min = event::clock_time(Some(latency.min)).unwrap_or_default().saturating_add(on_the_way);
+            let max = event::clock_time(latency.max).map(|max| max.saturating_add(on_the_way));
+            query.set(latency.live || self.maps(), min, max);
             return true;
         }
         if let gst::QueryViewMut::Custom(query) = query.view_mut()
@@ -457,7 +524,8 @@ impl BaseSrcImpl for UcxSrc {
     }
 
     fn event(&self, event: &gst::Event) -> bool {
-        match event::upstream_to_wire(event) {
+        let mapped = self.mapping.for_sender(event);
+        match event::upstream_to_wire(mapped.as_ref().unwrap_or(event)) {
             Ok(Some(described)) => {
                 if let Some(session) = self.session() {
                     session.subscriber.send_upstream(described);
@@ -492,7 +560,10 @@ impl PushSrcImpl for UcxSrc {
             match session.subscriber.receive() {
                 Ok(Incoming::Event(event)) => self.take_event(&session, &event)?,
                 Ok(Incoming::Frame(frame)) => {
+                    self.map_time(&session)?;
+                    let way = trace::way(&frame.payload);
                     let buffer = self.take_frame(&session, frame)?;
+                    trace::received(&*self.obj(), &buffer, way);
                     if let Some(sticky) = self.sticky.get() {
                         sticky.before_buffer();
                     }

@@ -5,6 +5,7 @@ use gst::prelude::*;
 use gst_base::subclass::prelude::*;
 
 mod imp;
+mod mapping;
 mod memory;
 mod sticky;
 mod times;

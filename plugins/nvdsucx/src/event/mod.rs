@@ -113,8 +113,10 @@ pub(crate) fn from_wire(received: &wire::StreamEvent) -> Result<Received, Malfor
         Wire::Eos(wire::Eos {}) => gst::event::Eos::new(),
         Wire::Flush(flush) => return Ok(Received::Flush { reset_time: flush.reset_time }),
         Wire::Structured(described) => structured::downstream_from_wire(described)?,
-        // The session keeps it for itself.
-        Wire::Ring(wire::Ring {}) => return Err(Malformed("a word about the connection".to_owned())),
+        // The session keeps the one for itself, the source the other.
+        Wire::Ring(_) | Wire::RunningTime(_) => {
+            return Err(Malformed("a word about the connection".to_owned()));
+        }
     };
     let fresh = event.make_mut();
     if let Some(seqnum) = NonZeroU32::new(received.seqnum) {
