@@ -107,10 +107,12 @@ fn sinks_wait_for_room_unless_they_are_leaky() {
         let made = make(element);
         let spec = property(element, "leaky");
         let class = glib::EnumClass::with_type(spec.value_type()).expect("an enum");
-        for (value, nick) in [(0, "no"), (1, "upstream")] {
+        for (value, nick) in [(0, "no"), (1, "upstream"), (2, "downstream"), (3, "disconnect"), (4, "auto")] {
             assert_eq!(class.value(value).map(glib::EnumValue::nick), Some(nick), "{element}");
         }
-        assert_eq!(made.property_value("leaky").serialize().unwrap(), "no", "{element}");
+        // Who has one peer slows nobody else.
+        let default = if element == "nvdsucxserversink" { "auto" } else { "no" };
+        assert_eq!(made.property_value("leaky").serialize().unwrap(), default, "{element}");
         assert_eq!(made.property::<u64>("max-size-bytes"), 128 << 20, "{element}");
     }
     for element in SOURCES {
@@ -156,6 +158,7 @@ fn what_is_set_can_be_read_back() {
         ];
         if element.contains("client") {
             values.push(("connect-timeout", "4321"));
+            values.push(("reconnect-interval", "77"));
         }
         if element == "nvdsucxserversink" {
             values.push(("num-conns", "3"));
@@ -165,11 +168,13 @@ fn what_is_set_can_be_read_back() {
                 ("wait-for-connection", "false"),
                 ("max-size-buffers", "7"),
                 ("max-size-bytes", "1000000"),
+                ("max-size-time", "7000000"),
                 ("leaky", "upstream"),
             ]);
         } else {
             values.extend([("num-nvbuf", "20"), ("raw-buf-size", "100")]);
             values.extend([("max-buffer-size", "123456"), ("max-held-bytes", "234567")]);
+            values.extend([("timestamp-mode", "map"), ("latency", "33")]);
         }
         for (name, value) in values {
             made.set_property_from_str(name, value);

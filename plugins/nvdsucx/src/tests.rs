@@ -94,12 +94,16 @@ fn sinks_and_sources_have_their_own() {
         assert!(spec::<glib::ParamSpecBoolean>(sink, "wait-for-connection").default_value());
         assert_eq!(uint(sink, "max-size-buffers"), (1, u32::MAX, 64));
         assert_eq!(uint64(sink, "max-size-bytes"), (0, u64::MAX, 128 << 20));
-        assert_eq!(make(sink).property_value("leaky").serialize().unwrap(), "no");
+        assert_eq!(uint64(sink, "max-size-time"), (0, u64::MAX, 0));
+        let leaky = if sink == "nvdsucxserversink" { "auto" } else { "no" };
+        assert_eq!(make(sink).property_value("leaky").serialize().unwrap(), leaky);
     }
     for source in SOURCES {
         assert_eq!(int(source, "num-nvbuf"), (0, i32::MAX, 4));
         assert_eq!(uint(source, "raw-buf-size"), (0, u32::MAX, 8192));
         assert_eq!(uint64(source, "max-buffer-size"), (0, u64::MAX, 1 << 30));
+        assert_eq!(make(source).property_value("timestamp-mode").serialize().unwrap(), "keep");
+        assert_eq!(uint(source, "latency"), (0, u32::MAX, 20));
         let memory_type = spec::<glib::ParamSpecEnum>(source, "nvbuf-memory-type");
         assert_eq!(
             (memory_type.upcast_ref().value_type().name(), memory_type.default_value_as_i32()),
@@ -120,6 +124,7 @@ fn servers_and_clients_have_their_own() {
     }
     for client in CLIENTS {
         assert_eq!(uint(client, "connect-timeout"), (0, u32::MAX, 10_000));
+        assert_eq!(uint(client, "reconnect-interval"), (1, u32::MAX, 1000));
         assert!(make(client).find_property("num-clients").is_none());
         assert!(make(client).find_property("num-conns").is_none());
     }
@@ -150,7 +155,9 @@ fn enumerations_have_the_known_values() {
             (5, "nvdsucx-buf-any"),
         ])
     );
-    assert_eq!(nicks("GstUcxLeaky"), known(&[(0, "no"), (1, "upstream")]));
+    let leaky = [(0, "no"), (1, "upstream"), (2, "downstream"), (3, "disconnect"), (4, "auto")];
+    assert_eq!(nicks("GstUcxLeaky"), known(&leaky));
+    assert_eq!(nicks("GstUcxTimestampMode"), known(&[(0, "keep"), (1, "map")]));
     let memory_types = nicks("GstUcxNvBufMemoryType");
     assert_eq!(
         memory_types[..4],
@@ -168,7 +175,8 @@ fn enumerations_have_the_known_values() {
 fn what_is_read_at_start_says_so() {
     for element in ELEMENTS {
         for spec in make(element).list_properties().iter() {
-            let expected = ["buf-type", "gpu-id", "nvbuf-memory-type", "raw-buf-size"].contains(&spec.name());
+            let expected = ["buf-type", "gpu-id", "nvbuf-memory-type", "raw-buf-size", "timestamp-mode"];
+            let expected = expected.contains(&spec.name());
             if spec.owner_type().name().starts_with("GstUcx") {
                 assert_eq!(is_mutable_ready(spec), expected, "{element} {}", spec.name());
             }
@@ -198,7 +206,16 @@ fn statistics_can_be_read_before_the_start() {
     for element in ELEMENTS {
         let stats = make(element).property::<gst::Structure>("stats");
         assert_eq!(stats.name(), "application/x-nvdsucx-stats");
-        for field in ["frames", "bytes", "dropped", "copied", "joined", "lost", "refused"] {
+        let mut fields =
+            vec!["frames", "bytes", "in-flight", "joined", "lost", "refused", "too-slow", "metas-lost"];
+        fields.extend(["dropped", "dropped-unconnected", "dropped-slow", "dropped-flushed", "copied"]);
+        if element.ends_with("sink") {
+            fields.push("dropped-late");
+        }
+        if element != "nvdsucxserversink" {
+            fields.push("reconnects");
+        }
+        for field in fields {
             assert_eq!(stats.get::<u64>(field), Ok(0), "{field}");
         }
         assert!(stats.get::<gst::Array>("clients").unwrap().is_empty());

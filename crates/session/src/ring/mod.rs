@@ -11,6 +11,7 @@
 //! | 128 | head: bytes of records written so far | sender |
 //! | 136 | flushed: frames before this head are stale | sender |
 //! | 144 | ended: 1 after the end of the stream | sender |
+//! | 152 | what the sender's clock showed when it made the ring | sender |
 //! | 256 | tail: bytes of records read so far | receiver |
 //! | 264 | taken: frames read so far | receiver |
 //! | 384 | released: slots released so far | receiver |
@@ -47,6 +48,7 @@ const ANSWER: usize = 8;
 const HEAD: usize = 128;
 const FLUSHED: usize = 136;
 const ENDED: usize = 144;
+const MADE: usize = 152;
 const TAIL: usize = 256;
 const TAKEN: usize = 264;
 const RELEASED: usize = 384;

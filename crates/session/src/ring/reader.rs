@@ -7,10 +7,13 @@ use nvdsucx_wire::{RecordHead, RecordKind, Span};
 use ucp::Mapping;
 
 use super::{
-    ANSWER, Broken, CAPACITY, Delays, ENDED, FLUSHED, HEAD, LEN, MAX_SLOTS, Memory, RECEIVER_ASLEEP, RECORDS,
-    RELEASED, SECRET, SENDER_ASLEEP, SLOTS, Sleep, TAIL, TAKEN, delay_at,
+    ANSWER, Broken, CAPACITY, Delays, ENDED, FLUSHED, HEAD, LEN, MADE, MAX_SLOTS, Memory, RECEIVER_ASLEEP,
+    RECORDS, RELEASED, SECRET, SENDER_ASLEEP, SLOTS, Sleep, TAIL, TAKEN, delay_at,
 };
 use crate::delay;
+
+/// The age of a ring, in nanoseconds, at which it is mapped at the latest.
+const YOUNG: u64 = 60_000_000_000;
 
 /// A record as it was read.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub(crate) struct Reader {
     pub(super) tail: u64,
     taken: u64,
     releases: Arc<Releases>,
+    /// The sender's clock is ours: it is in no other time namespace.
+    same_clock: bool,
     scratch: Vec<u8>,
     head_at: std::ops::Range<usize>,
 }
@@ -48,7 +53,9 @@ impl Reader {
 
     pub(super) fn over(memory: Memory) -> Self {
         let releases = Arc::new(Releases { memory: memory.clone(), count: Mutex::new(0) });
-        Self { memory, tail: 0, taken: 0, releases, scratch: Vec::new(), head_at: 0..0 }
+        let age = delay::monotonic().checked_sub(memory.get(MADE));
+        let same_clock = age.is_some_and(|age| age < YOUNG);
+        Self { memory, tail: 0, taken: 0, releases, same_clock, scratch: Vec::new(), head_at: 0..0 }
     }
 
     /// To release slots with, from any thread.
@@ -124,7 +131,9 @@ impl Reader {
 
     /// Counts how long a frame took. Nobody else writes there.
     fn count_delay(&self, written: u32) {
-        if let Some(nanoseconds) = delay::since(written) {
+        if self.same_clock
+            && let Some(nanoseconds) = delay::since(written)
+        {
             let count = self.memory.word(delay_at(delay::bucket(nanoseconds)));
             count.store(count.load(Relaxed).wrapping_add(1), Relaxed);
         }

@@ -126,6 +126,18 @@ fn both_ends_see_how_long_frames_took() {
 }
 
 #[test]
+fn clocks_that_differ_tell_nothing() {
+    for made in [crate::monotonic() + 1_000_000_000_000, 0] {
+        let (mut writer, _) = ring(PLENTY);
+        writer.memory.set(MADE, made);
+        let mut reader = Reader::over(writer.memory.clone());
+        writer.write(&frame(b"head", &[]));
+        reader.read().unwrap();
+        assert_eq!(reader.delays().read(), None);
+    }
+}
+
+#[test]
 fn a_receiver_that_lies_is_found_out() {
     let lies: [(&str, usize, u64); 4] = [
         ("takes what was not sent", TAIL, 1 << 40),

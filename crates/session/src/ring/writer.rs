@@ -8,8 +8,9 @@ use nvdsucx_wire::{RecordHead, RecordKind, Span};
 use ucp::{Mapping, Region};
 
 use super::{
-    ANSWER, Broken, CAPACITY, Delays, ENDED, FLUSHED, HEAD, MAX_SLOTS, Memory, RECEIVER_ASLEEP, RECORDS,
-    RELEASED, SECRET, SENDER_ASLEEP, SLOTS, Sleep, TAIL, TAKEN, WANTED_RELEASED, WANTED_TAIL, WANTED_TAKEN,
+    ANSWER, Broken, CAPACITY, Delays, ENDED, FLUSHED, HEAD, MADE, MAX_SLOTS, Memory, RECEIVER_ASLEEP,
+    RECORDS, RELEASED, SECRET, SENDER_ASLEEP, SLOTS, Sleep, TAIL, TAKEN, WANTED_RELEASED, WANTED_TAIL,
+    WANTED_TAKEN,
 };
 use crate::backlog::{Limits, is_longer};
 use crate::delay;
@@ -77,6 +78,7 @@ impl Writer {
     pub(crate) fn new(memory: Mapping, secret: u64, limits: Limits) -> Self {
         let memory = Memory(Arc::new(memory));
         memory.set(SECRET, secret);
+        memory.set(MADE, delay::monotonic());
         Self {
             memory,
             limits: Limits { frames: limits.frames.clamp(1, MAX_SLOTS), ..limits },

@@ -7,6 +7,7 @@
 //! * `seek NANOSECONDS`: a flushing seek; answers `seek-done true`;
 //! * `upstream key-unit|qos|reconfigure|STRUCTURE`: sends an event upstream from the sink pad of `probe`;
 //! * `latency`: answers `latency-query …`, asked at the sink pad of `probe`;
+//! * `clock`: answers `clock base=N now=N`, of the pipeline;
 //! * `stats`, `get PROPERTY`, `set PROPERTY VALUE`: of the nvdsucx element;
 //! * `block`, `unblock`: lets nothing pass the sink pad of `probe`; answers `blocked`, once there is something to hold;
 //! * `keep`: keeps every buffer that comes to `probe` or `pixels`, for ever; `kept`: tells what they are now, `kept n=N …` each, and then
@@ -48,6 +49,11 @@ pub(crate) fn execute(pipeline: &gst::Pipeline, line: &str) -> Result<(), String
             say(&format!("upstream-sent taken={taken}"));
         }
         "latency" => say(&latency(pipeline)?),
+        "clock" => {
+            let time = |time: Option<gst::ClockTime>| time.map_or(0, gst::ClockTime::nseconds);
+            let now = pipeline.clock().map(|clock| clock.time());
+            say(&format!("clock base={} now={}", time(pipeline.base_time()), time(now)));
+        }
         "stats" => {
             let stats = element(pipeline)?.property::<gst::Structure>("stats");
             say(&format!("stats {stats}"));
