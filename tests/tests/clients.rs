@@ -1,10 +1,13 @@
 //! Many clients of one serversink: at once, and slow ones among quick ones.
 
 use nvdsucx_tests::compare::{assert_same_buffers, eventually, settled};
+use nvdsucx_tests::link::{DISCONNECTED, SCRIPT};
 use nvdsucx_tests::peer::{Launch, Peer, SOON};
 use nvdsucx_tests::{Link, Pairing, Transport};
 use std::collections::HashMap;
 
+/// As [`SCRIPT`], of a stream that is live.
+const LIVE: &str = "scriptsrc name=source live=true ! identity name=probe silent=true !";
 const START: &str = "start application/x-test";
 
 /// A serversink with memory that both ends map, and one over TCP.
@@ -75,31 +78,72 @@ fn each_of_64_clients_gets_every_buffer() {
 #[test]
 fn a_slow_client_costs_the_others_of_a_leaky_sink_nothing() {
     for link in both() {
-        let link = link.sink("num-conns=2 max-size-buffers=4 leaky=upstream");
+        // The last is what a live stream begins with.
+        for (leaky, head) in [("leaky=upstream", SCRIPT), ("leaky=downstream", SCRIPT), ("", LIVE)] {
+            let link = link.clone().head(head).sink(&format!("num-conns=2 max-size-buffers=4 {leaky}"));
+            let mut sender = link.listening().start();
+            let quick = link.connecting(sender.port()).start();
+            let mut slow = link.connecting(sender.port()).start();
+            wait_until_settled(&mut sender, &link, 2);
+            slow.command("block");
+            sender.push(&[START]);
+            for round in 1..=50 {
+                sender.push(&[&format!("buffer count=2 mem=30000 seed={round}")]);
+                quick.lines_until(2 * round, "buffer ");
+            }
+            assert_same_buffers(&sender, &quick, 100);
+            slow.line("blocked");
+            sender.lines_until(100, "pushed buffer ");
+            assert_eq!(
+                (sender.stat("frames"), sender.stat("dropped")),
+                (100, 0),
+                "each went to one at least"
+            );
+            slow.command("unblock");
+            // What it missed is gone, and the end is not.
+            sender.push(&["eos"]);
+            slow.line("eos");
+            quick.line("eos");
+            let got = slow.count("buffer ");
+            assert!((4..50).contains(&got), "{got} buffers are not what a window of 4 holds");
+            if leaky == "leaky=downstream" {
+                let newest = sender.lines_with("buffer ").pop().expect("100 were sent");
+                let last = slow.lines_with("buffer ").pop().expect("4 at least");
+                assert_eq!(content(&last), content(&newest), "the newest is not dropped");
+            }
+            for peer in [&sender, &quick, &slow] {
+                peer.assert_no_error();
+            }
+        }
+    }
+}
+
+#[test]
+fn who_is_too_slow_is_disconnected_if_so_asked() {
+    for link in both() {
+        let link = link.sink("num-conns=2 max-size-buffers=4 leaky=disconnect");
         let mut sender = link.listening().start();
         let quick = link.connecting(sender.port()).start();
         let mut slow = link.connecting(sender.port()).start();
         wait_until_settled(&mut sender, &link, 2);
         slow.command("block");
         sender.push(&[START]);
-        for round in 1..=50 {
-            sender.push(&[&format!("buffer count=2 mem=30000 seed={round}")]);
-            quick.lines_until(2 * round, "buffer ");
+        for n in 1..=50 {
+            sender.push(&[&format!("buffer mem=30000 seed={n}")]);
+            quick.lines_until(n, "buffer ");
         }
-        assert_same_buffers(&sender, &quick, 100);
+        let left = sender.line(DISCONNECTED).replace('\\', "");
+        assert!(left.contains("too slow") && left.contains("address=(string)127.0.0.1"), "{left}");
         slow.line("blocked");
-        sender.lines_until(100, "pushed buffer ");
-        assert_eq!((sender.stat("frames"), sender.stat("dropped")), (100, 0), "each went to one at least");
         slow.command("unblock");
-        // What it missed is gone, and the end is not.
+        slow.error(SOON, &["source=ucx", "too slow"]);
         sender.push(&["eos"]);
-        slow.line("eos");
         quick.line("eos");
-        let got = slow.count("buffer ");
-        assert!((4..50).contains(&got), "{got} buffers are not what a window of 4 holds");
-        for peer in [&sender, &quick, &slow] {
-            peer.assert_no_error();
-        }
+        sender.line("eos");
+        assert_same_buffers(&sender, &quick, 50);
+        assert_eq!((sender.stat("too-slow"), sender.stat("lost"), sender.stat("dropped")), (1, 0, 0));
+        sender.assert_no_error();
+        quick.assert_no_error();
     }
 }
 

@@ -241,14 +241,17 @@ fn num_clients_counts_those_who_are_connected() {
     let port = sender.port();
     assert_eq!(sender.ask("get num-clients", "got "), "got num-clients=0");
     let first = link.connecting(port).start();
-    first.line("element nvdsucx-client-connected");
-    sender.line("element nvdsucx-client-connected");
+    for peer in [&first, &sender] {
+        let told = peer.line("element nvdsucx-client-connected");
+        assert!(told.contains("address=(string)127.0.0.1:") && told.contains("lanes="), "{told}");
+    }
     assert_eq!(sender.ask("get num-clients", "got "), "got num-clients=1");
     let second = link.connecting(port).start();
     sender.lines_until(2, "element nvdsucx-client-connected");
     assert_eq!(sender.ask("get num-clients", "got "), "got num-clients=2");
     second.stop();
-    sender.line("element nvdsucx-client-disconnected");
+    let told = sender.line("element nvdsucx-client-disconnected");
+    assert!(told.contains("address=(string)127.0.0.1:") && told.contains("orderly=(boolean)true"), "{told}");
     assert_eq!(sender.ask("get num-clients", "got "), "got num-clients=1");
     first.stop();
     sender.stop();
