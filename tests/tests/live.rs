@@ -134,3 +134,29 @@ fn stats_tell_how_long_frames_take() {
         }
     }
 }
+
+#[test]
+fn the_log_shows_a_buffers_way() {
+    for link in Link::both_ways() {
+        let link = link.env("GST_DEBUG", "nvdsucx-frame:6");
+        let mapped = !link.sink.contains("zero-copy=false");
+        let (mut sender, receiver) = if mapped { link.start_mapped() } else { link.start_connected() };
+        sender.push(&["start application/x-test", "buffer mem=50000,7 pts=123", "eos"]);
+        receiver.line("eos");
+        sender.line("eos");
+        let (sent, received) = if mapped {
+            ("shared with 1 (copied), missed by 0", "in shared memory")
+        } else {
+            ("shared with 0 (where it is), queued for the others, missed by 0", "by message")
+        };
+        let logged = |peer: &Peer, words: &[&str]| {
+            eventually("a line in the log", SOON, || {
+                peer.stderr().iter().any(|line| words.iter().all(|word| line.contains(word))).then_some(())
+            });
+        };
+        logged(&sender, &["nvdsucx-frame", "sent pts=0:00:00.000000123", "size=50007 memories=2", sent]);
+        logged(&receiver, &["nvdsucx-frame", "received pts=0:00:00.000000123", "size=50007", received]);
+        sender.stop();
+        receiver.stop();
+    }
+}

@@ -269,6 +269,7 @@ fn a_serversink_that_does_not_wait_drops_while_nobody_is_connected() {
     eventually("all are dropped", SOON, || {
         sender.ask("stats", "stats ").contains("dropped=(guint64)100").then_some(())
     });
+    assert_eq!(sender.stat("dropped-unconnected"), 100);
     let receiver = link.connecting(port).start();
     sender.line("element nvdsucx-client-connected");
     sender.command("push buffer count=3 mem=7 pts=0");

@@ -209,7 +209,8 @@ fn a_peer_that_was_taken_for_lost_comes_back() {
     let all = "peer-timeout=1000";
     for link in Link::both_ways() {
         for stop_sender in [false, true] {
-            let Pair { mut sender, receiver, .. } = Pair::new(&link.clone().sink(all).src(all), "reconnect");
+            let Pair { mut sender, mut receiver, .. } =
+                Pair::new(&link.clone().sink(all).src(all), "reconnect");
             let (stopped, other) = if stop_sender { (&sender, &receiver) } else { (&receiver, &sender) };
             let marks = (sender.mark(), receiver.mark());
             stopped.signal(Signal::STOP);
@@ -222,6 +223,10 @@ fn a_peer_that_was_taken_for_lost_comes_back() {
             sender.line("eos");
             assert_resumed(&sender, &receiver);
             assert_eq!(receiver.count("buffer "), 15);
+            assert_eq!(receiver.stat("reconnects"), 1);
+            if link.pairing == Pairing::ServerSrc {
+                assert_eq!(sender.stat("reconnects"), 1);
+            }
             // It is the same stream, with the same caps: neither is news.
             assert_eq!(sticky_events(&receiver, marks.1), sticky_events(&sender, 0)[2..]);
             sender.assert_no_error();

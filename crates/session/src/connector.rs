@@ -183,6 +183,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn pauses_grow_to_the_longest() {
+        let mut connector = Connector {
+            state: State::Stopped,
+            doorbell: Arc::new(Doorbell::new().unwrap()),
+            address: String::new(),
+            timeout: None,
+            started: Instant::now(),
+            addresses: Vec::new(),
+            attempts: 0,
+            pause: FIRST_PAUSE,
+            longest_pause: Duration::from_millis(200),
+            cause: String::new(),
+        };
+        let mut longest = Duration::ZERO;
+        for _ in 0..20 {
+            let before = Instant::now();
+            connector.attempt_failed("nobody there".to_owned());
+            let State::Pausing { until } = connector.state else { panic!("it goes on at once") };
+            longest = longest.max(until - before);
+        }
+        assert!((150..300).contains(&longest.as_millis()), "{longest:?}");
+    }
+
+    #[test]
     fn pauses_differ_by_a_quarter_at_most() {
         let pauses: HashSet<_> = (0..100).map(|_| spread(Duration::from_secs(1))).collect();
         assert!(pauses.len() > 50, "hardly by chance: {pauses:?}");

@@ -3,6 +3,9 @@
 //! Connects to a `nvdsucxserversink` and receives its stream, with its caps, segment, tags, flushes and end. It goes on
 //! trying for `connect-timeout`, so either end can be started first. Upstream events go back to the sender.
 //!
+//! With `timestamp-mode=map` it is a live source, and buffers have the running time that this pipeline has for the same moment,
+//! whenever it was started.
+//!
 //! ## Example launch lines
 //!
 //! ```sh

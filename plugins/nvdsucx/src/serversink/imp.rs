@@ -1,8 +1,9 @@
 //! # nvdsucxserversink
 //!
 //! Listens, and sends what it renders to every client that connects (`nvdsucxclientsrc`). Buffers wait until `num-conns`
-//! clients are there; later ones join at any time and get the stream's caps, segment and tags first. The slowest client
-//! sets the pace of all, within the window of `max-size-buffers` and `max-size-bytes`.
+//! clients are there; later ones join at any time and get the stream's caps, segment and tags first. Each client has a window
+//! of its own (`max-size-buffers`, `max-size-bytes`, `max-size-time`). `leaky` says what happens when it is full; unless told
+//! otherwise, a client that is too slow for a live stream misses buffers and costs the others none, and anything else waits.
 //!
 //! ## Example launch lines
 //!

@@ -3,6 +3,9 @@
 //! Listens, and receives the stream of the one `nvdsucxclientsink` that connects, with its caps, segment, tags, flushes
 //! and end. Upstream events go back to the sender.
 //!
+//! With `timestamp-mode=map` it is a live source, and buffers have the running time that this pipeline has for the same moment,
+//! whenever it was started.
+//!
 //! ## Example launch lines
 //!
 //! ```sh
