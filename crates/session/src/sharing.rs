@@ -124,11 +124,6 @@ impl Prepared {
         let Self { kind, head, spans, spilled, .. } = self;
         Record { kind: *kind, head, spilled: *spilled, spans, held, payload, time: time_of(item) }
     }
-
-    /// The payload was copied, to where the peers can read it.
-    pub(crate) fn is_copied(&self) -> bool {
-        self.copies.len() > usize::from(self.spilled)
-    }
 }
 
 /// `parts`, one after the other, in memory of the arena.
