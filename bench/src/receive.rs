@@ -70,7 +70,7 @@ fn play(
         started.context("the pipeline does not start, and gives no reason")?;
     }
     control.set_ready();
-    let (mut listening, mut told) = (slave, false);
+    let (mut listening, mut connected) = (slave, None);
     let mut moved = (0, Instant::now());
     while !(arrivals.are_complete() && control.has_looked()) {
         check(&bus)?;
@@ -80,13 +80,13 @@ fn play(
         }
         ensure!(moved.1.elapsed() < STUCK_AFTER, "after {frames} frames nothing came for {STUCK_AFTER:?}");
         listening = listening || say_listening(transport)?;
-        if !told
-            && frames > 0
-            && let Some(peer) = peer(transport)
-        {
-            told = true;
-            say(format_args!("connected {peer}"))?;
+        // Frames may take another way after the first; and at the end the peer is gone.
+        if frames > 0 {
+            connected = peer(transport).or(connected);
         }
+    }
+    if let Some(peer) = connected {
+        say(format_args!("connected {peer}"))?;
     }
     control.set_finished();
     Ok(())
