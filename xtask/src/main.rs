@@ -5,6 +5,7 @@ mod bundle;
 mod checks;
 mod deepstream;
 mod demo;
+mod disk;
 mod examples;
 mod fetch;
 mod fuzz;
@@ -74,7 +75,7 @@ enum Task {
     Help,
     Setup { offline: bool },
     Demo(demo::Options),
-    Test { filter: Option<String>, rdma: bool, newest: bool, hosts: bool, offline: bool },
+    Test(test::Options),
     Bench(bench::Options),
     Bundle(bundle::Options),
     Lint,
@@ -104,22 +105,30 @@ fn run(task: Task) -> anyhow::Result<Outcome> {
     if workspace.is_bundle() {
         return run_in_bundle(&workspace, task);
     }
+    if !matches!(task, Task::Help | Task::Setup { .. }) {
+        disk::warn_if_small(&workspace);
+    }
+    let outcome = perform(task, &workspace);
+    if outcome.is_err() {
+        disk::warn_if_full(&workspace);
+    }
+    outcome
+}
+
+fn perform(task: Task, workspace: &Workspace) -> anyhow::Result<Outcome> {
     match task {
         Task::Help => print!("{HELP}"),
         Task::Setup { offline } => {
             setup::ensure(setup::EVERYTHING, offline)?;
             println!("everything is there");
         }
-        Task::Demo(options) => return demo::run(&workspace, &options),
-        Task::Test { filter, rdma: true, offline, .. } => rdma::run(&workspace, filter.as_deref(), offline)?,
-        Task::Test { filter, rdma: false, newest, hosts, offline } => {
-            test::run(&workspace, filter.as_deref(), newest, hosts, offline)?;
-        }
-        Task::Bench(options) => return bench::run(&workspace, &options),
-        Task::Bundle(options) => bundle::run(&workspace, &options)?,
-        Task::Lint => lint::run(&workspace)?,
-        Task::Fuzz { seconds } => fuzz::run(&workspace, seconds)?,
-        Task::Soak { minutes, seed } => soak::run(&workspace, minutes, seed)?,
+        Task::Demo(options) => return demo::run(workspace, &options),
+        Task::Test(options) => test::run(workspace, &options)?,
+        Task::Bench(options) => return bench::run(workspace, &options),
+        Task::Bundle(options) => bundle::run(workspace, &options)?,
+        Task::Lint => lint::run(workspace)?,
+        Task::Fuzz { seconds } => fuzz::run(workspace, seconds)?,
+        Task::Soak { minutes, seed } => soak::run(workspace, minutes, seed)?,
     }
     Ok(Outcome::Done)
 }
@@ -130,7 +139,7 @@ fn run_in_bundle(workspace: &Workspace, task: Task) -> anyhow::Result<Outcome> {
         Task::Help => print!("{HELP}"),
         Task::Demo(options) => return demo::run(workspace, &options),
         Task::Bench(options) => return bench::run(workspace, &options),
-        Task::Test { filter, rdma: false, newest: false, hosts: false, .. } => {
+        Task::Test(test::Options { filter, rdma: false, newest: false, hosts: false, .. }) => {
             bundle::run_tests(&workspace.root, filter.as_deref())?;
         }
         _ => bail!(
@@ -146,10 +155,6 @@ fn parse() -> anyhow::Result<Task> {
     let mut parser = lexopt::Parser::from_env();
     let mut command = None;
     let mut offline = false;
-    let mut filter = None;
-    let mut newest = false;
-    let mut hosts = false;
-    let mut rdma = false;
     let mut seconds = None;
     let mut minutes = soak::DEFAULT_MINUTES;
     let mut seed = None;
@@ -157,6 +162,7 @@ fn parse() -> anyhow::Result<Task> {
     let mut bench = bench::Options::default();
     let mut bundle = bundle::Options::default();
     let mut output = None;
+    let mut test = test::Options::default();
     let mut used = Vec::new();
     while let Some(argument) = parser.next()? {
         if let Long(option) = argument {
@@ -174,10 +180,10 @@ fn parse() -> anyhow::Result<Task> {
             Long("deepstream") => bundle.deepstream = true,
             Long("tests") => bundle.tests = true,
             Long("check") => bundle.check = true,
-            Long("newest") => newest = true,
-            Long("hosts") => hosts = true,
-            Long("filter") => filter = Some(parser.value()?.string()?),
-            Long("rdma") => rdma = true,
+            Long("newest") => test.newest = true,
+            Long("hosts") => test.hosts = true,
+            Long("filter") => test.filter = Some(parser.value()?.string()?),
+            Long("rdma") => test.rdma = true,
             Long("seconds") => seconds = Some(parser.value()?.parse()?),
             Long("minutes") => minutes = parser.value()?.parse()?,
             Long("seed") => seed = Some(parser.value()?.parse()?),
@@ -200,15 +206,13 @@ fn parse() -> anyhow::Result<Task> {
     demo.offline = offline;
     bundle.offline = offline;
     bench.offline = offline;
+    test.offline = offline;
     let Some(command) = command else { return Ok(Task::Help) };
     let (task, takes): (_, &[&str]) = match command.as_str() {
         "help" => (Task::Help, &[]),
         "setup" => (Task::Setup { offline }, &["offline"]),
         "demo" => (Task::Demo(demo), &["offline", "list", "example", "input", "output"]),
-        "test" => (
-            Task::Test { filter, rdma, newest, hosts, offline },
-            &["offline", "filter", "rdma", "newest", "hosts"],
-        ),
+        "test" => (Task::Test(test), &["offline", "filter", "rdma", "newest", "hosts"]),
         "bench" => {
             bench.seconds = seconds.unwrap_or(bench.seconds);
             const TAKES: &[&str] =

@@ -118,8 +118,14 @@ impl Workspace {
             return Ok(Vec::new());
         }
         let plugins = self.plugin_folder(profile)?;
-        let registry = self.target.join("gst").join(format!("registry-{profile}.bin"));
-        Ok(vec![(PLUGIN_PATH, plugins), ("GST_REGISTRY", registry)])
+        Ok(vec![(PLUGIN_PATH, plugins), ("GST_REGISTRY", self.registry(profile)?)])
+    }
+
+    /// A registry for GStreamer, in the place of the user's.
+    pub(crate) fn registry(&self, profile: &str) -> anyhow::Result<PathBuf> {
+        let folder = self.target.join("gst");
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        Ok(folder.join(format!("registry-{profile}.bin")))
     }
 
     /// `path` as one would type it in the workspace's root.
@@ -135,9 +141,10 @@ impl Workspace {
         let tools = self.target.join("tools");
         let program = tools.join("bin").join(name);
         if !succeeds(Command::new(&program).arg("--version")) {
-            // The debug profile: it builds in half the time, and the program has little to do.
+            // The debug profile: it builds in half the time, and the program has little to do. Nobody will debug it.
             run(self
                 .cargo()
+                .envs([("CARGO_PROFILE_DEV_DEBUG", "false"), ("CARGO_INCREMENTAL", "0")])
                 .args(["install", "--locked", "--debug", "--version", version, "--root"])
                 .arg(&tools)
                 .arg(name))?;

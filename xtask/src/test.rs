@@ -1,5 +1,6 @@
 //! All tests, with what they need around them.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -7,8 +8,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, bail};
 
 use crate::fetch::NEWEST_UCX;
-use crate::shell::{self, Workspace, line_of};
-use crate::{deepstream, newest, setup};
+use crate::shell::{Workspace, line_of};
+use crate::{deepstream, newest, rdma, setup};
 
 /// Where the tests find the newest UCX; its modules are in `ucx/` below.
 const UCX_NEW: &str = "NVDSUCX_UCX_NEW";
@@ -17,61 +18,77 @@ const DEEPSTREAM_FOLDER: &str = "NVDSUCX_DEEPSTREAM";
 /// Where the tests find the root of a newer system.
 const TESTING_ROOT: &str = "NVDSUCX_TESTING_ROOT";
 
-/// Builds the plugin and runs the workspace's tests, with `newest` those with a newer system beside this one, too,
-/// with `hosts` those with a network that fails.
-pub(crate) fn run(
-    workspace: &Workspace,
-    filter: Option<&str>,
-    newest: bool,
-    hosts: bool,
-    offline: bool,
-) -> anyhow::Result<()> {
-    setup::ensure(setup::EVERYTHING, offline)?;
+/// What `cargo xtask test` was asked for.
+#[derive(Default)]
+pub(crate) struct Options {
+    pub(crate) filter: Option<String>,
+    /// Only those with a network that fails.
+    pub(crate) hosts: bool,
+    /// Only those over RDMA verbs.
+    pub(crate) rdma: bool,
+    /// Also with a newer system beside this one.
+    pub(crate) newest: bool,
+    pub(crate) offline: bool,
+}
+
+/// Runs all tests that this machine can run, and says which it does not run, and why.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()> {
+    setup::ensure(setup::EVERYTHING, options.offline)?;
+    let mut totals = Totals::default();
+    if !options.rdma {
+        run_here(workspace, options, &mut totals)?;
+    }
+    if options.rdma {
+        rdma::run(workspace, options, &mut totals)?;
+    } else if options.filter.is_some() || options.hosts {
+        totals.skip("over RDMA verbs", "some tests were asked for; --rdma runs those");
+    } else if let Some(reason) = rdma::impossible(workspace, options.offline) {
+        totals.skip("over RDMA verbs", &reason);
+    } else {
+        rdma::run(workspace, options, &mut totals)?;
+    }
+    totals.check(options.filter.as_deref())
+}
+
+/// Those that need no other machine.
+fn run_here(workspace: &Workspace, options: &Options, totals: &mut Totals) -> anyhow::Result<()> {
+    let offline = options.offline;
     // The user may have one already.
     let testing_root = match std::env::var_os(TESTING_ROOT) {
         Some(root) => Some(root.into()),
-        None if newest => Some(newest::root(workspace, offline)?),
+        None if options.newest => Some(newest::root(workspace, offline)?),
         None => {
-            eprintln!("tests with a newer system are SKIPPED: they take --newest");
+            totals
+                .skip("with a newer system", "a Debian testing takes 500 MB in target/; --newest makes one");
             None
         }
     };
-    if !hosts {
-        eprintln!("tests with a network that fails are SKIPPED: they take --hosts");
-    }
-    let fetched = |path: anyhow::Result<PathBuf>, what: &str| match path {
+    let mut fetched = |path: anyhow::Result<PathBuf>, what: &str| match path {
         Ok(path) => Ok(Some(path)),
         Err(error) if offline => {
-            eprintln!("tests with {what} are SKIPPED: {error:#}");
+            totals.skip(what, &format!("{error:#}"));
             Ok(None)
         }
         Err(error) => Err(error),
     };
-    let newest_ucx = fetched(NEWEST_UCX.fetch(workspace, offline), "the newest UCX")?;
+    let newest_ucx = fetched(NEWEST_UCX.fetch(workspace, offline), "with the newest UCX")?;
     let deepstream = match std::env::var_os(DEEPSTREAM_FOLDER) {
         Some(folder) => Some(folder.into()),
         None if cfg!(target_arch = "x86_64") => {
-            fetched(deepstream::libraries(workspace, offline), "DeepStream's libraries")?
+            fetched(deepstream::libraries(workspace, offline), "with DeepStream's libraries")?
         }
         None => None,
     };
 
-    let cargo = || {
-        let mut cargo = workspace.cargo();
-        if offline {
-            cargo.env("CARGO_NET_OFFLINE", "true");
-        }
-        cargo
-    };
-    shell::run(cargo().args(["build", "-p", "gst-plugin-nvdsucx"]))?;
-
-    let mut test = cargo();
-    test.args(["test", "--workspace", "--no-fail-fast"]).args(filter);
-    test.envs(workspace.gstreamer_environment("debug")?);
+    let mut test = build_command(workspace, offline);
+    if options.hosts {
+        test.args(["--test", "hosts"]);
+    }
+    test.arg("--no-fail-fast").args(&options.filter).env("GST_REGISTRY", workspace.registry("debug")?);
     // Without them these tests see to it that nothing breaks.
     test.envs(deepstream.map(|folder| (DEEPSTREAM_FOLDER, folder)));
-    eprintln!("tests over RDMA verbs are SKIPPED: `cargo xtask test --rdma` runs them");
-    test.args(["--", "--skip", "rdma"]);
+    // Tests that are skipped say why.
+    test.args(["--", "--show-output", "--skip", "rdma"]);
     // The tests that need them have the words in their names.
     for (variable, path, word) in [(UCX_NEW, newest_ucx, "newest"), (TESTING_ROOT, testing_root, "testing")] {
         match path {
@@ -79,15 +96,21 @@ pub(crate) fn run(
             None => test.env_remove(variable).args(["--skip", word]),
         };
     }
-    if !hosts {
-        test.args(["--skip", "hosts"]);
-    }
     if std::env::var_os("RUST_BACKTRACE").is_none() {
         test.env("RUST_BACKTRACE", "1");
     }
-    let mut totals = Totals::new();
-    run_and_count(&mut test, &mut totals)?;
-    totals.check(filter)
+    run_and_count(&mut test, totals)
+}
+
+/// Cargo, to build the tests of the whole workspace and the plugin that they load. Always the whole: of a part of it other
+/// features are used, and most would be built twice.
+pub(crate) fn build_command(workspace: &Workspace, offline: bool) -> Command {
+    let mut cargo = workspace.cargo();
+    if offline {
+        cargo.env("CARGO_NET_OFFLINE", "true");
+    }
+    cargo.args(["test", "--workspace"]);
+    cargo
 }
 
 /// What came of all tests together.
@@ -96,29 +119,37 @@ pub(crate) struct Totals {
     passed: u64,
     failed: u64,
     ignored: u64,
-    /// The programs that ran them said so.
-    pub(crate) succeeded: bool,
+    /// Something that ran them failed.
+    pub(crate) broken: bool,
+    /// What was not run, and why: how many tests, where that is known.
+    skipped: BTreeMap<String, u64>,
 }
 
 impl Totals {
-    /// Of programs that all have to succeed.
-    pub(crate) fn new() -> Self {
-        Self { succeeded: true, ..Self::default() }
-    }
-
     /// Adds the numbers in a line of the tests' output, if it has some.
     pub(crate) fn add(&mut self, line: &str) {
         if let Some(result) = line.strip_prefix("test result: ") {
             self.passed += number_before(result, " passed");
             self.failed += number_before(result, " failed");
             self.ignored += number_before(result, " ignored");
+        } else if let Some((_, reason)) = line.split_once(": skipped, ") {
+            *self.skipped.entry(reason.to_owned()).or_default() += 1;
         }
     }
 
-    /// Prints the sums; an error if a test failed or none ran.
+    /// Notes tests that are not run.
+    pub(crate) fn skip(&mut self, which: &str, reason: &str) {
+        self.skipped.insert(format!("all {which}: {reason}"), 0);
+    }
+
+    /// Prints the sums and what was skipped; an error if a test failed or none ran.
     pub(crate) fn check(&self, filter: Option<&str>) -> anyhow::Result<()> {
         println!("\n{} passed, {} failed, {} ignored", self.passed, self.failed, self.ignored);
-        if self.failed > 0 || !self.succeeded {
+        for (reason, count) in &self.skipped {
+            let count = if *count > 0 { format!("{count} of those that passed: ") } else { String::new() };
+            println!("SKIPPED {count}{reason}");
+        }
+        if self.failed > 0 || self.broken {
             bail!("the tests failed");
         }
         if self.passed == 0 {
@@ -131,19 +162,27 @@ impl Totals {
     }
 }
 
-/// Passes the output on as it comes, and adds up the results in it.
+/// Passes the output on as it comes, but for what tests said that passed, and adds up the results in it.
 pub(crate) fn run_and_count(test: &mut Command, totals: &mut Totals) -> anyhow::Result<()> {
     let line = line_of(test);
     eprintln!("$ {line}");
     let mut child =
         test.stdout(Stdio::piped()).spawn().with_context(|| format!("`{line}` does not start"))?;
     let stdout = child.stdout.take().context("the tests have no output")?;
+    let mut of_success = false;
     for line in BufReader::new(stdout).lines() {
         let line = line.context("the tests' output cannot be read")?;
-        println!("{line}");
+        of_success = match line.as_str() {
+            "successes:" => true,
+            "failures:" => false,
+            line => of_success && !line.starts_with("test result: "),
+        };
+        if !of_success {
+            println!("{line}");
+        }
         totals.add(&line);
     }
-    totals.succeeded &= child.wait().with_context(|| format!("`{line}` is lost"))?.success();
+    totals.broken |= !child.wait().with_context(|| format!("`{line}` is lost"))?.success();
     Ok(())
 }
 

@@ -75,7 +75,7 @@ pub(crate) fn run(bundle: &Path, filter: Option<&str>) -> anyhow::Result<()> {
     ensure!(folder.is_dir(), "this bundle has no tests: make one with --tests");
     let mut tests = shell::entries(&folder)?;
     tests.sort();
-    let mut totals = Totals::new();
+    let mut totals = Totals::default();
     for test in tests {
         let mut test = Command::new(test);
         test.current_dir(bundle.join("tests")).args(filter).env(PLUGIN_PATH, bundle.join("gst"));

@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 
 use super::modules::in_order_of_need;
 use crate::setup;
@@ -41,15 +41,21 @@ pub(super) struct Guest {
 }
 
 impl Guest {
-    /// The guest, fetched from Debian unless it is there already.
-    pub(super) fn fetch(workspace: &Workspace, offline: bool) -> anyhow::Result<Self> {
-        let guest = Self { folder: workspace.target.join("rdma/guest") };
+    fn of(workspace: &Workspace) -> Self {
+        Self { folder: workspace.target.join("rdma/guest") }
+    }
+
+    /// Whether it was fetched before.
+    pub(super) fn is_here(workspace: &Workspace) -> bool {
         // Written last; another list of modules needs another guest.
-        if std::fs::read_to_string(guest.list()).is_ok_and(|list| list == MODULES.join(" ")) {
+        std::fs::read_to_string(Self::of(workspace).list()).is_ok_and(|list| list == MODULES.join(" "))
+    }
+
+    /// The guest, fetched from Debian unless it is there already.
+    pub(super) fn fetch(workspace: &Workspace) -> anyhow::Result<Self> {
+        let guest = Self::of(workspace);
+        if Self::is_here(workspace) {
             return Ok(guest);
-        }
-        if offline {
-            bail!("the kernel for the virtual machine was not fetched yet, and --offline forbids it");
         }
         let packages = workspace.target.join("rdma/packages");
         for folder in [&packages, &guest.folder] {

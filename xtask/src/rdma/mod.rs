@@ -15,9 +15,8 @@ use anyhow::{Context as _, bail};
 
 use self::guest::Guest;
 use self::initramfs::Initramfs;
-use crate::setup;
 use crate::shell::{self, Workspace, line_of};
-use crate::test::Totals;
+use crate::test::{self, Options, Totals};
 
 /// Tells the tests the addresses and devices of the two ends, as `init.sh` makes them. Without it they are skipped.
 const RDMA: (&str, &str) = ("NVDSUCX_RDMA", "10.77.0.1 rxe0:1 10.77.0.2 rxe1:1");
@@ -28,37 +27,44 @@ const PASSED_ON: [&str; 4] = ["GST_", "NVDSUCX_", "RUST_", "UCX_"];
 /// Something must be wrong.
 const LIMIT: &str = "900";
 
-/// Runs the tests in `tests/tests/rdma.rs`.
-pub(crate) fn run(workspace: &Workspace, filter: Option<&str>, offline: bool) -> anyhow::Result<()> {
+/// Why these tests cannot run here, if so.
+pub(crate) fn impossible(workspace: &Workspace, offline: bool) -> Option<String> {
     if std::env::consts::ARCH != "x86_64" {
-        bail!("--rdma needs an x86-64 machine");
+        return Some("the virtual machine is an x86-64 one".to_owned());
     }
-    setup::ensure(setup::EVERYTHING, offline)?;
-    let guest = Guest::fetch(workspace, offline)?;
-    let program = build(workspace, offline)?;
+    let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+    if !release.lines().any(|line| line == "ID=debian") {
+        return Some("the virtual machine's kernel is Debian's, and fetched with its apt-get".to_owned());
+    }
+    (offline && !Guest::is_here(workspace))
+        .then(|| "the virtual machine's kernel was not fetched yet, and --offline forbids it".to_owned())
+}
+
+/// Runs the tests in `tests/tests/rdma.rs`.
+pub(crate) fn run(workspace: &Workspace, options: &Options, totals: &mut Totals) -> anyhow::Result<()> {
+    if let Some(reason) = impossible(workspace, options.offline) {
+        bail!("{reason}");
+    }
+    let guest = Guest::fetch(workspace)?;
+    let program = build(workspace, options.offline)?;
     let folder = workspace.root.join("tests");
     shell::run(Command::new(&program).current_dir(&folder).args(["--quiet", "--exact", ON_THE_HOST]))?;
 
     let initramfs = workspace.target.join("rdma/initramfs");
-    std::fs::write(&initramfs, archive(&guest, &job(&folder, &program, filter))?)
+    std::fs::write(&initramfs, archive(&guest, &job(&folder, &program, options.filter.as_deref()))?)
         .with_context(|| format!("cannot write {}", initramfs.display()))?;
-    boot(&guest, &initramfs)?.check(filter)
+    boot(&guest, &initramfs, totals)
 }
 
 /// Builds the tests and what they use; the program's path.
 fn build(workspace: &Workspace, offline: bool) -> anyhow::Result<PathBuf> {
-    let cargo = |arguments: &[&str]| {
-        let mut cargo = workspace.cargo();
-        if offline {
-            cargo.env("CARGO_NET_OFFLINE", "true");
-        }
-        cargo.args(arguments);
-        cargo
+    let build = || {
+        let mut build = test::build_command(workspace, offline);
+        build.args(["--test", "rdma", "--no-run"]);
+        build
     };
-    shell::run(&mut cargo(&["build", "-p", "gst-plugin-nvdsucx"]))?;
-    let tests = ["test", "-p", "nvdsucx-tests", "--test", "rdma", "--no-run"];
-    shell::run(&mut cargo(&tests))?;
-    let told = shell::output_of(cargo(&tests).arg("--message-format=json")).unwrap_or_default();
+    shell::run(&mut build())?;
+    let told = shell::output_of(build().arg("--message-format=json")).unwrap_or_default();
     let program = told.lines().find_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
         (message["target"]["name"] == "rdma").then(|| message["executable"].as_str().map(PathBuf::from))?
@@ -106,7 +112,7 @@ fn archive(guest: &Guest, job: &str) -> anyhow::Result<Vec<u8>> {
 }
 
 /// Runs the virtual machine, passes on what it prints, and adds up the tests' results.
-fn boot(guest: &Guest, initramfs: &Path) -> anyhow::Result<Totals> {
+fn boot(guest: &Guest, initramfs: &Path, totals: &mut Totals) -> anyhow::Result<()> {
     // Ends the machine even if this process does not live to do so.
     let mut machine = Command::new("timeout");
     machine.args(["--foreground", "--kill-after=5", LIMIT]).args(guest.qemu());
@@ -126,20 +132,21 @@ fn boot(guest: &Guest, initramfs: &Path) -> anyhow::Result<Totals> {
     // At its end QEMU would close the console.
     let _stdin = child.stdin.take();
 
-    let mut totals = Totals::default();
+    let mut succeeded = false;
     for line in BufReader::new(stdout).split(b'\n') {
         let line = line.context("the virtual machine's output cannot be read")?;
         let line = String::from_utf8_lossy(&line);
         let line = line.trim_end_matches('\r');
         println!("{line}");
         totals.add(line);
-        totals.succeeded |= line == "guest: the job ended with 0";
+        succeeded |= line == "guest: the job ended with 0";
     }
     let status = child.wait().context("the virtual machine is lost")?;
     if !status.success() {
         bail!("the virtual machine did not run to its end (124: it took longer than {LIMIT} s): {status}");
     }
-    Ok(totals)
+    totals.broken |= !succeeded;
+    Ok(())
 }
 
 #[cfg(test)]
