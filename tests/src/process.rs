@@ -1,5 +1,6 @@
 //! What the kernel says about a process.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -45,6 +46,13 @@ pub fn private_memory(pid: u32) -> u64 {
 /// Pieces of memory that process `pid` has mapped.
 pub fn mappings(pid: u32) -> usize {
     read(pid, "maps").lines().count()
+}
+
+/// The System V segments that process `pid` has mapped; newer ones have higher numbers.
+pub fn segments(pid: u32) -> BTreeSet<u64> {
+    let maps = read(pid, "maps");
+    let segments = maps.lines().filter(|line| line.contains("/SYSV"));
+    segments.filter_map(|line| line.split_whitespace().nth(4)?.parse().ok()).collect()
 }
 
 /// The file whose name begins with `name` that process `pid` has mapped.

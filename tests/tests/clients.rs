@@ -126,7 +126,7 @@ fn who_is_too_slow_is_disconnected_if_so_asked() {
         let quick = link.connecting(sender.port()).start();
         let mut slow = link.connecting(sender.port()).start();
         wait_until_settled(&mut sender, &link, 2);
-        slow.command("block");
+        slow.block();
         sender.push(&[START]);
         for n in 1..=50 {
             sender.push(&[&format!("buffer mem=30000 seed={n}")]);
@@ -156,7 +156,7 @@ fn a_slow_client_holds_up_the_others_of_a_sink_that_is_not_leaky() {
             let quick = link.connecting(sender.port()).start();
             let mut slow = link.connecting(sender.port()).start();
             wait_until_settled(&mut sender, &link, 2);
-            slow.command("block");
+            slow.block();
             sender.push(&[START, "buffer count=100 mem=30000"]);
             slow.line("blocked");
             let got = settled(&quick, "buffer ");

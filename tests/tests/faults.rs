@@ -89,7 +89,7 @@ fn a_client_killed_in_the_middle_of_the_flow_does_not_stall_a_serversink() {
     let mut sender = link.listening().start();
     let stays = link.connecting(sender.port()).start();
     let mut dies = link.connecting(sender.port()).start();
-    dies.command("block");
+    dies.block();
     sender.command("push start application/x-test");
     sender.command("push buffer count=200 mem=100000 pts=0");
     dies.line("blocked");

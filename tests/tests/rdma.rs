@@ -128,7 +128,7 @@ fn a_client_killed_with_frames_on_their_way_makes_room_for_the_next_over_rdma() 
 
 /// The receiver takes one frame and no more, so that others are on their way. Returns what has left by then.
 fn fill(sender: &mut Peer, receiver: &mut Peer) -> Vec<String> {
-    receiver.command("block");
+    receiver.block();
     sender.push(&["start application/x-test", "buffer count=30 mem=300000 pts=0"]);
     receiver.line("blocked");
     settled(sender, "buffer ");

@@ -279,7 +279,7 @@ fn a_capsfilter_that_does_not_fit_is_an_error_that_names_both() {
 fn the_sink_is_at_its_end_only_when_the_peer_has_taken_the_last_buffer() {
     for link in Link::both_ways() {
         let (mut sender, mut receiver) = link.start_connected();
-        receiver.command("block");
+        receiver.block();
         push(&mut sender, &["start application/x-test", "buffer count=3 mem=1000 pts=0", "eos"]);
         receiver.line("blocked");
         sender.line("event eos");
@@ -337,7 +337,7 @@ fn a_flush_gets_through_while_the_receiver_takes_nothing() {
         push(&mut sender, &["start application/x-test", "buffer count=2 mem=10 pts=0 duration=1000"]);
         receiver.lines_until(2, "buffer ");
         both_play(&sender, &receiver);
-        receiver.command("block");
+        receiver.block();
         push(&mut sender, &["buffer count=500 mem=100000 pts=2000 duration=1000"]);
         receiver.line("blocked");
         sender.ask("flush", "flushed");

@@ -103,7 +103,7 @@ fn a_sink_that_holds_data_until_num_conns_are_there_can_be_stopped() {
 /// A pair whose receiver takes one buffer and no more; the sender's window is full.
 fn stuck(link: &Link) -> (Peer, Peer) {
     let (mut sender, mut receiver) = link.clone().sink("max-size-buffers=4").start_connected();
-    receiver.command("block");
+    receiver.block();
     sender.command("push start application/x-test");
     sender.command("push buffer count=200 mem=100000 pts=0");
     receiver.line("blocked");
@@ -155,7 +155,7 @@ fn a_paused_receiver_holds_up_the_sender_and_both_can_be_stopped() {
 fn a_sink_that_waits_at_its_end_for_the_peer_can_be_stopped() {
     for link in Link::both_ways() {
         let (mut sender, mut receiver) = link.start_connected();
-        receiver.command("block");
+        receiver.block();
         sender.command("push start application/x-test");
         sender.command("push buffer count=3 mem=1000 pts=0");
         sender.command("push eos");

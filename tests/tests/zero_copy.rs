@@ -32,8 +32,8 @@ fn mapped(link: &Link, head: &str, count: usize) -> String {
     let head = format!("{head} ! identity name=probe silent=true !");
     let (mut sender, mut receiver) = link.clone().head(&head).blocked().start_mapped();
     sender.line("blocked");
-    sender.command("where");
-    receiver.command("where");
+    sender.find_next();
+    receiver.find_next();
     // Else the element carries out what is left to do, such as cropping.
     receiver.ask("take-layouts", "layouts-taken");
     sender.command("unblock");
@@ -70,7 +70,7 @@ fn ends_on_one_host_share_memory() {
         sender.push(&[START]);
         let mut count = 0;
         flow(&mut sender, &receiver, &mut count);
-        receiver.command("where");
+        receiver.find_next();
         sender.push(&["buffer mem=300000"]);
         assert_same_buffers(&sender, &receiver, 41);
         assert_eq!(receiver.line("where "), "where shared");
@@ -90,7 +90,7 @@ fn assert_messages(link: &Link) {
     let mut count = 0;
     flow(&mut sender, &receiver, &mut count);
     assert_silent(&receiver, "error", Duration::from_millis(200));
-    receiver.command("where");
+    receiver.find_next();
     flow(&mut sender, &receiver, &mut count);
     assert_eq!(receiver.line("where "), "where private");
     assert_eq!((sender.paths(), receiver.paths()), (vec!["messages".into()], vec!["messages".into()]));
@@ -157,7 +157,7 @@ fn travelling(peer: &Peer) -> Vec<String> {
 fn events_of_every_size_keep_their_place() {
     for link in Link::both() {
         let (mut sender, mut receiver) = link.start_mapped();
-        receiver.command("block");
+        receiver.block();
         sender.push(&["stream-start s", "caps application/x-test filled-with=100000", "segment time"]);
         // More than the ring holds.
         for n in 0..30 {
@@ -363,7 +363,7 @@ fn one_source_for_two_sinks() {
         .collect();
     for receiver in &mut receivers {
         receiver.wait_until_mapped(1);
-        receiver.command("where");
+        receiver.find_next();
     }
     sender.command("unblock");
     for receiver in receivers {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nvdsucx_tests::compare::{assert_same_buffers, assert_same_lines, eventually};
 use nvdsucx_tests::link::{CONNECTED, DISCONNECTED};
 use nvdsucx_tests::peer::{Peer, SOON};
-use nvdsucx_tests::process::{mappings, open_files, threads};
+use nvdsucx_tests::process::{mappings, open_files, segments, threads};
 use nvdsucx_tests::room::Room;
 use nvdsucx_tests::{Link, Pairing, Transport};
 use rustix::process::Signal;
@@ -28,7 +28,7 @@ fn both(room: &Room) -> [Link; 2] {
 /// The receiver has `frames`, and its pipeline holds them all.
 fn hoard(link: &Link, frames: usize) -> (Peer, Peer) {
     let (mut sender, mut receiver) = link.clone().tail(HOARD).start_playing();
-    receiver.command("block");
+    receiver.block();
     sender.push(&[&format!("buffer count={frames} mem=300000,7 pts=0 duration=1000")]);
     eventually("all are there", SOON, || (receiver.stat("frames") == frames as u64 + 2).then_some(()));
     receiver.line("blocked");
@@ -47,7 +47,7 @@ fn frames_outlive_their_sender() {
             sender.stop();
         }
         receiver.error(KILL_NOTICED, &["source=ucx", "lost 127.0.0.1"]);
-        receiver.command("where");
+        receiver.find_next();
         receiver.command("unblock");
         assert_same_lines(&sent, &receiver.lines_until(42, "buffer "));
         assert_eq!(receiver.line("where "), "where shared");
@@ -65,7 +65,7 @@ fn a_killed_receiver_gives_back_what_it_holds() {
     let mut made = vec![];
     for n in 1..=8 {
         let mut receiver = link.connecting(sender.port()).start();
-        receiver.command("block");
+        receiver.block();
         receiver.wait_until_mapped(1);
         let mark = sender.mark();
         sender.push(&["buffer count=40 mem=1000000 pts=0"]);
@@ -297,10 +297,15 @@ fn what_a_killed_sender_had_sent_still_arrives() {
     for link in Link::both() {
         let link = link.src("on-disconnect=eos");
         let (mut sender, mut receiver) = link.start_playing();
-        receiver.command("block");
+        receiver.block();
         sender.push(&["buffer count=10 mem=300000 pts=0", "buffer count=20 mem=300 pts=0"]);
         sender.line("pushed buffer n=31 ");
         let sent = sender.lines_until(32, "buffer ");
+        // Memory that the receiver has not mapped by then is gone with the sender.
+        eventually("mapped", SOON, || {
+            let newest = segments(sender.pid()).pop_last().expect("there are some");
+            segments(receiver.pid()).contains(&newest).then_some(())
+        });
         sender.kill();
         receiver.line(DISCONNECTED);
         receiver.command("unblock");

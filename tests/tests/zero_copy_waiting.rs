@@ -29,7 +29,7 @@ fn a_receiver_that_takes_nothing_makes_the_sender_wait_or_drop() {
                 "max-size-buffers=8"
             });
             let (mut sender, mut receiver) = link.start_mapped();
-            receiver.command("block");
+            receiver.block();
             sender.push(&[START, "buffer count=300 mem=1000000 pts=0"]);
             receiver.line("blocked");
             let pushed = settled(&sender, "pushed buffer");
@@ -108,7 +108,7 @@ fn assert_stops(peer: Peer) {
 /// The receiver takes one buffer and no more; the sender waits for room.
 fn stuck(link: &Link) -> (Peer, Peer) {
     let (mut sender, mut receiver) = link.clone().sink("max-size-buffers=4").start_playing();
-    receiver.command("block");
+    receiver.block();
     sender.push(&["buffer count=200 mem=100000 pts=0 duration=1000"]);
     receiver.line("blocked");
     assert!(settled(&sender, "pushed buffer") < 10, "the receiver takes nothing");
@@ -138,7 +138,7 @@ fn either_end_stops_at_once_whatever_it_waits_for() {
 
         // The sender waits at its end.
         let (mut sender, mut receiver) = link.start_mapped();
-        receiver.command("block");
+        receiver.block();
         sender.push(&[START, "buffer count=3 mem=100000 pts=0", "eos"]);
         receiver.line("blocked");
         sender.line("event eos");
@@ -153,7 +153,7 @@ fn either_end_stops_at_once_whatever_it_waits_for() {
 fn the_sender_is_at_its_end_when_the_last_buffer_is_taken() {
     for link in Link::both() {
         let (mut sender, mut receiver) = link.start_mapped();
-        receiver.command("block");
+        receiver.block();
         sender.push(&[START, "buffer count=3 mem=100000 pts=0", "eos"]);
         receiver.line("blocked");
         sender.line("event eos");
@@ -189,7 +189,7 @@ fn a_flush_gives_back_what_was_not_taken() {
                 lines[mark..].iter().find(last).map(drop)
             });
             made.push(room.made_by(sender.pid()));
-            receiver.command("block");
+            receiver.block();
             let mark = receiver.mark();
             sender.push(&["buffer count=100 mem=1000000 pts=7 duration=1000"]);
             receiver.line_after(mark, "blocked");

@@ -9,10 +9,12 @@
 //! * `latency`: answers `latency-query …`, asked at the sink pad of `probe`;
 //! * `clock`: answers `clock base=N now=N`, of the pipeline;
 //! * `stats`, `get PROPERTY`, `set PROPERTY VALUE`: of the nvdsucx element;
-//! * `block`, `unblock`: lets nothing pass the sink pad of `probe`; answers `blocked`, once there is something to hold;
+//! * `block`, `unblock`: lets nothing pass the sink pad of `probe`; answers `blocking`, and `blocked` once there is something to
+//!   hold;
 //! * `keep`: keeps every buffer that comes to `probe` or `pixels`, for ever; `kept`: tells what they are now, `kept n=N …` each, and then
 //!   `kept-all`;
-//! * `where`: answers `where shared` if all memory of the next buffer at `probe` is System V shared memory, or `where private`;
+//! * `where`: answers `looking`, and then `where shared` if all memory of the next buffer at `probe` is System V shared memory,
+//!   or `where private`;
 //! * `allocation CAPS`: asks the element what buffers it would like; answers `allocation pool=… metas=API,…`;
 //! * `take-layouts`: from now on `probe` answers that it understands layouts and crops of video; answers `layouts-taken`;
 //! * `release`: answers `release VERSION` of GStreamer;
@@ -180,6 +182,7 @@ fn block(pipeline: &gst::Pipeline) -> Result<(), String> {
         gst::PadProbeReturn::Ok
     });
     *BLOCK.lock().unwrap() = id;
+    say("blocking");
     Ok(())
 }
 
@@ -199,6 +202,12 @@ pub(crate) fn keep(buffer: &gst::Buffer, video: Option<gst::Caps>) {
     }
 }
 
+/// Lets go of what was kept.
+pub(crate) fn forget() {
+    KEEPING.store(false, Ordering::SeqCst);
+    KEPT.lock().unwrap().clear();
+}
+
 /// Says where the memory of the next buffer is.
 fn find_next(pipeline: &gst::Pipeline) -> Result<(), String> {
     probe(pipeline)?.add_probe(gst::PadProbeType::BUFFER, |_, info| {
@@ -208,6 +217,7 @@ fn find_next(pipeline: &gst::Pipeline) -> Result<(), String> {
         say(if shared { "where shared" } else { "where private" });
         gst::PadProbeReturn::Remove
     });
+    say("looking");
     Ok(())
 }
 

@@ -8,6 +8,8 @@
 //! * `port=N`: a listening element has announced its port;
 //! * answers to commands, which are read from the standard input, see `commands.rs`.
 //!
+//! With `GST_TRACERS=leaks` GStreamer logs at the end which objects are still there.
+//!
 //! With `--block` the pipeline starts as after the command `block`. The end of the standard input stops the pipeline.
 
 mod commands;
@@ -81,7 +83,8 @@ fn run() -> Result<(), String> {
     }
     let bus = pipeline.bus().expect("a pipeline has a bus");
     let for_latency = pipeline.downgrade();
-    thread::spawn(move || listen(&bus, &for_latency));
+    let listening = bus.clone();
+    let listener = thread::spawn(move || listen(&listening, &for_latency));
 
     if blocked {
         commands::execute(&pipeline, "block")?;
@@ -97,7 +100,33 @@ fn run() -> Result<(), String> {
         }
     }
     stop(&pipeline);
+    commands::forget();
+    let elements: Vec<_> = pipeline.iterate_recurse().into_iter().flatten().map(|e| e.downgrade()).collect();
+    drop(pipeline);
+    // A thread may be at work for an element that was stopped.
+    let deadline = Instant::now() + LAST_WORK;
+    while elements.iter().any(|element| element.upgrade().is_some()) && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(1));
+    }
+    // Since it stopped the bus takes nothing.
+    bus.set_flushing(false);
+    let _ = bus.post(gst::message::Application::new(gst::Structure::new_empty(END)));
+    drop(bus);
+    listener.join().map_err(|_| "nobody listened to the bus")?;
+    log_leaks();
     Ok(())
+}
+
+/// How long an element may live on after its pipeline.
+const LAST_WORK: Duration = Duration::from_secs(5);
+/// The last message on the bus.
+const END: &str = "end";
+
+/// Has the tracer log which objects live on, if there is one that knows.
+fn log_leaks() {
+    for tracer in gst::active_tracers().iter().filter(|tracer| tracer.type_().name() == "GstLeaksTracer") {
+        tracer.emit_by_name::<()>("log-live-objects", &[]);
+    }
 }
 
 /// Stops the pipeline; the process goes down with it if it does not.
@@ -166,7 +195,11 @@ fn listen(bus: &gst::Bus, pipeline: &gst::glib::WeakRef<gst::Pipeline>) {
         if let Some(line) = describe::message(&message) {
             say(&line);
         }
-        let Some(pipeline) = pipeline.upgrade() else { return };
+        if matches!(message.view(), gst::MessageView::Application(m) if m.structure().is_some_and(|s| s.name() == END))
+        {
+            return;
+        }
+        let Some(pipeline) = pipeline.upgrade() else { continue };
         match message.view() {
             gst::MessageView::Latency(_) => {
                 let _ = pipeline.recalculate_latency();
