@@ -1,5 +1,6 @@
 //! Between hosts whose network is slow, loses packets, or goes away for a while. Network namespaces stand for hosts. Needs root.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nvdsucx_tests::compare::{assert_resumed, assert_same_buffers, assert_silent, settled};
@@ -172,7 +173,7 @@ fn two_hosts_and_an_outage_while_the_sender_waits_at_its_end() {
     }
 }
 
-fn assert_goes_on_after(outage: Outage, network: &Network, link: &Link) {
+fn assert_goes_on_after(outage: Outage, network: &Network, link: &Link, at_least: Duration) {
     let all = format!("{PEER_TIMEOUT} on-disconnect=reconnect");
     let link = link.clone().sink(&all).src(&all);
     let (sender, receiver) = in_mid_stream(&link);
@@ -181,6 +182,7 @@ fn assert_goes_on_after(outage: Outage, network: &Network, link: &Link) {
     for peer in [&receiver, &sender] {
         peer.line_within(DISCONNECTED, NOTICED.saturating_sub(begin.elapsed()));
     }
+    assert_silent(&receiver, "buffer ", at_least.saturating_sub(begin.elapsed()));
     let marks = (sender.mark(), receiver.mark());
     outage.end(network);
     sender.line_after(marks.0, CONNECTED);
@@ -198,9 +200,26 @@ fn two_hosts_go_on_after_an_outage_longer_than_peer_timeout() {
     for outage in Outage::ALL {
         for link in Link::both() {
             let network = Network::new(2);
-            assert_goes_on_after(outage, &network, &across(&network, link));
+            assert_goes_on_after(outage, &network, &across(&network, link), Duration::ZERO);
         }
     }
+}
+
+#[test]
+fn two_hosts_go_on_after_a_cable_was_out_for_a_minute() {
+    thread::scope(|scope| {
+        for link in Link::both() {
+            scope.spawn(|| {
+                let network = Network::new(2);
+                let link = match link.pairing {
+                    Pairing::ServerSink => link.src("connect-timeout=0"),
+                    Pairing::ServerSrc => link.sink("connect-timeout=0"),
+                };
+                let link = across(&network, link);
+                assert_goes_on_after(Outage::Cable, &network, &link, Duration::from_secs(60));
+            });
+        }
+    });
 }
 
 #[test]
@@ -208,7 +227,7 @@ fn two_hosts_go_on_after_an_outage_when_they_use_ipv6() {
     for link in Link::both() {
         let network = Network::new(2);
         let link = between(link, IPV6[0], network.at(0), network.at(1));
-        assert_goes_on_after(Outage::Cable, &network, &link);
+        assert_goes_on_after(Outage::Cable, &network, &link, Duration::ZERO);
     }
 }
 
