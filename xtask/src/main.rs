@@ -12,6 +12,7 @@ mod fuzz;
 mod lint;
 mod newest;
 mod rdma;
+mod sanitize;
 mod setup;
 mod shell;
 mod side;
@@ -61,6 +62,7 @@ cargo xtask COMMAND [OPTIONS]
   lint    format, clippy, documentation, licences and sources of the dependencies
   fuzz    run every fuzz target
             --seconds N       each (default: 60)
+  sanitize  the tests of the crates that speak to UCX, with AddressSanitizer, and ThreadSanitizer or valgrind
   soak    streams between many processes that are killed, stopped and restarted all the time; every byte is checked (as root)
             --minutes N       how long (default: 10)
             --seed N          of a run that failed
@@ -80,6 +82,7 @@ enum Task {
     Bundle(bundle::Options),
     Lint,
     Fuzz { seconds: u32 },
+    Sanitize,
     Soak { minutes: u64, seed: Option<u64> },
 }
 
@@ -128,6 +131,7 @@ fn perform(task: Task, workspace: &Workspace) -> anyhow::Result<Outcome> {
         Task::Bundle(options) => bundle::run(workspace, &options)?,
         Task::Lint => lint::run(workspace)?,
         Task::Fuzz { seconds } => fuzz::run(workspace, seconds)?,
+        Task::Sanitize => sanitize::run(workspace)?,
         Task::Soak { minutes, seed } => soak::run(workspace, minutes, seed)?,
     }
     Ok(Outcome::Done)
@@ -225,6 +229,7 @@ fn parse() -> anyhow::Result<Task> {
         ),
         "lint" => (Task::Lint, &[]),
         "fuzz" => (Task::Fuzz { seconds: seconds.unwrap_or(fuzz::DEFAULT_SECONDS) }, &["seconds"]),
+        "sanitize" => (Task::Sanitize, &[]),
         "soak" => (Task::Soak { minutes, seed }, &["minutes", "seed"]),
         other => bail!("there is no command `{other}`: see `cargo xtask help`"),
     };

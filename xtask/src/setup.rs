@@ -17,6 +17,7 @@ pub(crate) enum For {
     Testing,
     Linting,
     Fuzzing,
+    Sanitizing,
     Fetching,
     Detecting,
     Bootstrapping,
@@ -44,6 +45,7 @@ const DEBIAN: &[(For, &str)] = &[
     // cargo-deny fetches the advisories with it.
     (For::Linting, "git"),
     (For::Fuzzing, "g++"),
+    (For::Sanitizing, "valgrind"),
     (For::Fetching, "python3-pip"),
     (For::Detecting, "python3-opencv"),
     (For::Detecting, "opencv-data"),
