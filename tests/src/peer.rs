@@ -18,6 +18,9 @@ use crate::environment;
 /// How long a test waits for what should come soon, on a busy machine.
 pub const SOON: Duration = Duration::from_secs(15);
 
+/// How long a process that is no longer needed may take to end, or else it is killed.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// How to start a [`Peer`].
 #[derive(Debug)]
 pub struct Launch {
@@ -94,7 +97,7 @@ impl Launch {
     }
 }
 
-/// A running process. It is killed when dropped, and tells what it said if the test has failed.
+/// A running process. It is ended when dropped, and tells what it said if the test has failed.
 #[derive(Debug)]
 pub struct Peer {
     name: String,
@@ -312,8 +315,16 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
+        // The end of its input stops `nvdsucx-peer`, unless a test has stopped the whole process.
+        let ended = !thread::panicking()
+            && self.stdin.take().is_some()
+            && self.out.wait_end(LAST_WORDS)
+            && self.err.wait_end(LAST_WORDS);
         let _ = self.child.kill();
         let status = self.child.wait();
+        if ended {
+            self.assert_clean();
+        }
         if thread::panicking() {
             let mut report = format!("---- {} ended with {status:?} and had said:\n", self.name);
             shorten(&self.lines(), &mut report);
