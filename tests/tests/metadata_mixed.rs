@@ -144,7 +144,7 @@ fn both_in_testing() {
 }
 
 #[test]
-fn a_finding_of_a_kind_that_is_not_known_is_counted_and_the_others_arrive() {
+fn on_testing_a_finding_of_a_kind_that_is_not_known_is_counted_and_the_others_arrive() {
     let systems = Systems::new();
     let places = (Newer, Newer);
     for link in systems.links(places) {
