@@ -52,6 +52,10 @@ impl<T> Backlog<T> {
         self.items.is_empty()
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.items.iter().map(|waiting| &waiting.item)
+    }
+
     pub(crate) fn first(&self) -> Option<&T> {
         self.items.front().map(|waiting| &waiting.item)
     }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nvdsucx_wire::Span;
-use ucp::Region;
+use ucp::{MemoryKind, Region};
 
 use crate::doorbell::Doorbell;
 
@@ -62,6 +62,11 @@ pub struct Allocation {
 }
 
 impl Allocation {
+    /// Whether `region` is in it.
+    pub(crate) fn has(&self, region: &Region) -> bool {
+        region.kind() != MemoryKind::Host && self.span(0, region).is_some()
+    }
+
     fn span(&self, memory: u32, region: &Region) -> Option<Span> {
         let offset = (region.as_ptr() as usize).checked_sub(self.start)?;
         let fits = offset.checked_add(region.len())? <= self.len;
@@ -138,15 +143,19 @@ impl Allocations {
     }
 
     /// For the transport thread: the keys of allocations that the receivers are to be told of, each with a number from
-    /// `next`, and the numbers of those that no frame was in for long.
-    pub(crate) fn changes(&self, mut next: impl FnMut() -> u32) -> (Vec<Key>, Vec<u32>) {
+    /// `next`, and the numbers of those that no frame was in for long; `holds` tells whether a receiver has one there still.
+    pub(crate) fn changes(
+        &self,
+        mut next: impl FnMut() -> u32,
+        holds: impl Fn(&Allocation) -> bool,
+    ) -> (Vec<Key>, Vec<u32>) {
         let mut known = self.lock();
         if known.is_empty() {
             return Default::default();
         }
         let mut gone = Vec::new();
         known.retain(|known| {
-            let stays = known.used.elapsed() < IDLE;
+            let stays = known.used.elapsed() < IDLE || holds(&known.allocation);
             if let (false, Announced::As(memory)) = (stays, &known.state) {
                 gone.push(*memory);
             }

@@ -333,9 +333,12 @@ impl Sending {
     /// Tells the peers that read our memory which of a device's they may open.
     fn tell_of_devices(&mut self, links: &mut Links) -> bool {
         let shared = Arc::clone(&self.shared);
-        let (keys, gone) = shared.allocations.changes(|| {
+        let next = || {
             self.last_memory += 1;
             self.last_memory
+        };
+        let (keys, gone) = shared.allocations.changes(next, |allocation| {
+            shared.lock().rings.iter().any(|ring| ring.holds(|region| allocation.has(region)))
         });
         let busy = !(keys.is_empty() && gone.is_empty());
         for Key { memory, address, len, key } in keys {

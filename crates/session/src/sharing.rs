@@ -208,6 +208,15 @@ impl Ring {
         !prepared.on_device || prepared.spans[..payload].iter().all(|span| self.opened.contains(&span.memory))
     }
 
+    /// Whether the peer has, or is yet to get, a frame in such a region.
+    pub(crate) fn holds(&self, is_such: impl Fn(&Region) -> bool + Copy) -> bool {
+        let waits = |(_, item): &(Prepared, Outgoing)| match item {
+            Outgoing::Frame(frame) => frame.regions.iter().any(is_such),
+            Outgoing::Event(_) => false,
+        };
+        self.writer.holds(is_such) || self.late.iter().any(waits)
+    }
+
     /// Something waits for room.
     pub(crate) fn is_late(&self) -> bool {
         !self.late.is_empty()

@@ -268,3 +268,25 @@ fn a_pipeline_that_holds_too_much_gets_copies_in_the_device() {
     drop(held);
     assert!(comes_to_stay(&publisher, &region, &[&receiver]));
 }
+
+#[test]
+fn memory_with_a_frame_that_was_not_taken_stays_open() {
+    let device = Arc::new(Fake::default());
+    let publisher = publish(&device, 1);
+    let receiver = subscribe(&publisher, Some(&device), true);
+    let region = device.allocate(7);
+    assert!(comes_to_stay(&publisher, &region, &[&receiver]));
+    let held = pass(&publisher, &region, &[&receiver]);
+    let frame = Frame { header: FrameHeader::default(), regions: vec![region.clone()] };
+    publisher.send(Outgoing::Frame(frame)).map_err(|interrupted| interrupted.0).expect("could not be sent");
+    // Longer than memory stays open that no frame is in.
+    let until = Instant::now() + Duration::from_secs(12);
+    while Instant::now() < until {
+        assert_eq!(device.closed.load(SeqCst), 0);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    drop(held);
+    let Incoming::Frame(late) = receiver.receive().expect("no frame") else { panic!("an event") };
+    assert!(stayed(&late.payload, 7));
+    assert!(pass(&publisher, &region, &[&receiver]).iter().all(|payload| stayed(payload, 7)));
+}

@@ -50,7 +50,7 @@ impl Record<'_> {
 #[derive(Debug)]
 pub(crate) struct InFlight {
     len: u64,
-    _held: Vec<Region>,
+    held: Vec<Region>,
 }
 
 /// The sender's end.
@@ -230,7 +230,7 @@ impl Writer {
 
     /// Keeps the memory of `record` until the slot is released.
     fn hold(&mut self, record: &Record<'_>) -> u32 {
-        let in_flight = InFlight { len: record.held_len(), _held: record.held.concat() };
+        let in_flight = InFlight { len: record.held_len(), held: record.held.concat() };
         self.in_flight_bytes += in_flight.len;
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
@@ -239,6 +239,11 @@ impl Writer {
         });
         self.slots[slot as usize] = Some(in_flight);
         slot
+    }
+
+    /// Whether the peer has, or is yet to read, a frame in such a region.
+    pub(crate) fn holds(&self, is_such: impl Fn(&Region) -> bool) -> bool {
+        self.slots.iter().flatten().flat_map(|in_flight| &in_flight.held).any(is_such)
     }
 
     fn put(&self, at: u64, bytes: &[u8]) {
