@@ -298,8 +298,9 @@ impl Publisher {
                 match &item {
                     Outgoing::Frame(frame) if in_rings => {
                         shared.counters.passed(frame.len() as u64);
-                        let copied = prepared.as_ref().is_some_and(Prepared::is_copied);
-                        shared.counters.copied.add(copied.into());
+                        if copied {
+                            shared.counters.copied.add(1);
+                        }
                     }
                     Outgoing::Frame(_) if !queued => shared.counters.dropped_slow.add(1),
                     _ => {}
