@@ -142,8 +142,9 @@ pub struct ReceiverConfig {
 
 /// Where frames land. Called on the transport thread.
 pub trait Allocator: Send + Sync {
-    /// Kind of memory that [`allocate`](Self::allocate) gives from now on. Frames that have landed stay where they are.
-    fn kind(&self) -> MemoryKind;
+    /// Kind of memory that [`allocate`](Self::allocate) gives from now on. Frames that have landed stay where they are. `None`:
+    /// it is not known yet, and frames wait ([`Subscriber::look_again`](crate::Subscriber::look_again)).
+    fn kind(&self) -> Option<MemoryKind>;
     /// `len` bytes.
     fn allocate(&self, len: usize) -> Result<RegionMut, Error>;
 }
@@ -153,8 +154,8 @@ pub trait Allocator: Send + Sync {
 pub struct HostAllocator;
 
 impl Allocator for HostAllocator {
-    fn kind(&self) -> MemoryKind {
-        MemoryKind::Host
+    fn kind(&self) -> Option<MemoryKind> {
+        Some(MemoryKind::Host)
     }
 
     fn allocate(&self, len: usize) -> Result<RegionMut, Error> {

@@ -30,7 +30,7 @@ pub trait Device: fmt::Debug + Send + Sync {
     fn key(&self, region: &Region) -> Result<Vec<u8>, String>;
 
     /// Opens another process's allocation of `len` bytes; `None` as long as it is not known whether frames are wanted in this
-    /// memory ([`Subscriber::open_again`](crate::Subscriber::open_again)). The key comes from that process and is not to be
+    /// memory ([`Subscriber::look_again`](crate::Subscriber::look_again)). The key comes from that process and is not to be
     /// trusted.
     fn open(&self, key: &[u8], len: usize) -> Result<Option<Arc<dyn DeviceMemory>>, String>;
 

@@ -145,7 +145,8 @@ impl Landing {
         }
     }
 
-    /// A buffer for `len` bytes, if so `for_cpu` to read; `None` while all are in use.
+    /// A buffer for `len` bytes, if so `for_cpu` to read; `None` while all are in use, or it is not known where frames are
+    /// wanted.
     pub(crate) fn take(
         &mut self,
         context: &Context,
@@ -157,8 +158,10 @@ impl Landing {
         let returned =
             std::mem::take(&mut *self.returned.slots.lock().unwrap_or_else(PoisonError::into_inner));
         self.free.extend(returned.into_iter().map(|(id, region)| Slot { id, region }));
-        let kind =
-            Some(self.allocator.kind()).filter(|kind| !for_cpu && context.knows(*kind)).unwrap_or_default();
+        // UCX must not see the key of a device's memory before this thread knows the device: it would take that memory to be
+        // out of reach for ever.
+        let Some(wanted) = self.allocator.kind() else { return Ok(None) };
+        let kind = if for_cpu || !context.knows(wanted) { MemoryKind::Host } else { wanted };
         let fits = |slot: &Slot| slot.region.len() >= len && slot.region.kind() == kind;
         if let Some(fit) = self.free.iter().rposition(fits) {
             return Ok(Some(self.free.swap_remove(fit)));
@@ -174,7 +177,7 @@ impl Landing {
     fn make(&mut self, context: &Context, len: usize, kind: MemoryKind) -> Result<Slot, Error> {
         self.capacity = self.capacity.max(len.next_multiple_of(4096));
         let region = match kind {
-            kind if kind == self.allocator.kind() => self.allocator.allocate(self.capacity)?,
+            kind if Some(kind) == self.allocator.kind() => self.allocator.allocate(self.capacity)?,
             _ => HostAllocator.allocate(self.capacity)?,
         };
         // Without it the transports register the memory as data lands in it.

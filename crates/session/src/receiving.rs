@@ -154,7 +154,7 @@ impl Role for Receiving {
         let mut state = shared.lock();
         let upstream = std::mem::take(&mut state.upstream);
         let (broken, too_large) = (state.broken.take(), state.too_large.take());
-        let open_again = std::mem::take(&mut state.open_again);
+        let look_again = std::mem::take(&mut state.look_again);
         state.short = !self.waiting.is_empty();
         let tell = state.taken.is_enough() || state.is_idle();
         let taken = &mut state.taken;
@@ -168,7 +168,7 @@ impl Role for Receiving {
         if let Some(size) = too_large {
             self.too_large(links, size);
         }
-        if open_again && let Some(id) = self.sender.as_ref().map(|sender| sender.id) {
+        if look_again && let Some(id) = self.sender.as_ref().map(|sender| sender.id) {
             for memory in std::mem::take(&mut self.unopened) {
                 self.open(links, id, memory);
             }

@@ -50,7 +50,7 @@ pub(crate) struct State {
     pub(crate) too_large: Option<u64>,
     flushing: bool,
     /// It is known by now whether frames are wanted in a device's memory.
-    pub(crate) open_again: bool,
+    pub(crate) look_again: bool,
     /// There are frames that find no landing buffer: the transport thread wants to know who waits.
     pub(crate) short: bool,
     /// What comes after the queue.
@@ -316,9 +316,10 @@ impl Subscriber {
         self.shared.doorbell.ring();
     }
 
-    /// Asks the [`Device`](crate::Device) again for the sender's memory that it has neither opened nor refused to.
-    pub fn open_again(&self) {
-        self.shared.lock().open_again = true;
+    /// Asks the [`Device`](crate::Device) again for the sender's memory that it has neither opened nor refused to, and the
+    /// [`Allocator`](crate::Allocator) for the kind of memory that it did not know.
+    pub fn look_again(&self) {
+        self.shared.lock().look_again = true;
         self.shared.doorbell.ring();
     }
 

@@ -249,7 +249,7 @@ fn memory_is_opened_as_soon_as_it_is_wanted() {
         assert!(!stayed(&pass(&publisher, &region, &[&receiver])[0], 7));
     }
     device.undecided.store(false, SeqCst);
-    receiver.open_again();
+    receiver.look_again();
     assert!(comes_to_stay(&publisher, &region, &[&receiver]));
 }
 

@@ -43,6 +43,14 @@ struct Session {
     run: Run,
 }
 
+impl Session {
+    /// Frames are wanted in memory of `context`, or of the CPU: those that waited to know can come.
+    fn decide(&self, context: Option<cuda::Context>) {
+        self.gpu.decide(context);
+        self.subscriber.look_again();
+    }
+}
+
 /// What the stream is, to make buffers of its frames.
 #[derive(Clone, Debug, Default)]
 struct Format {
@@ -222,6 +230,10 @@ impl UcxSrc {
             }
             Err(err) => return Err(self.malformed(session, &err)),
         };
+        if event.type_() == gst::EventType::Segment && !session.gpu.is_decided() {
+            // Buffers without caps come next.
+            session.decide(None);
+        }
         match event.view() {
             gst::EventView::StreamStart(start) if self.is_running(start) => (),
             gst::EventView::Caps(caps) => return self.take_caps(session, &caps.caps_owned(), event.clone()),
@@ -324,8 +336,7 @@ impl UcxSrc {
         })?;
         let Chosen { caps: ours, gpu, nvmm, audio_batch, missing } = chosen;
         let context = gpu.as_ref().map(|frames| frames.context());
-        session.gpu.decide(context.or_else(|| nvmm.as_ref()?.context()).cloned());
-        session.subscriber.open_again();
+        session.decide(context.or_else(|| nvmm.as_ref()?.context()).cloned());
         let (sent, video) = (Some(caps.clone()), video::Stream::of(&ours));
         self.state.lock().unwrap().format =
             Format { sent, gpu, nvmm, video, audio, audio_batch, downstream: None };

@@ -47,6 +47,11 @@ impl Gpu {
         }
     }
 
+    /// Whether it is known what frames are in the memory of.
+    pub(crate) fn is_decided(&self) -> bool {
+        !matches!(&*self.lock(), Use::Undecided)
+    }
+
     /// Frames are in memory of `context`, or of the CPU.
     pub(crate) fn decide(&self, context: Option<Context>) {
         *self.lock() = context.map_or(Use::No, Use::In);
@@ -121,8 +126,12 @@ impl DeviceMemory for Opened {
 }
 
 impl Allocator for Gpu {
-    fn kind(&self) -> MemoryKind {
-        self.context().map_or(MemoryKind::Host, |_| MemoryKind::Cuda)
+    fn kind(&self) -> Option<MemoryKind> {
+        match &*self.lock() {
+            Use::Undecided => None,
+            Use::No => Some(MemoryKind::Host),
+            Use::In(_) => Some(MemoryKind::Cuda),
+        }
     }
 
     fn allocate(&self, len: usize) -> Result<RegionMut, Error> {
