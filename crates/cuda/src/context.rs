@@ -89,10 +89,14 @@ impl Context {
         Entered::new(self.handle)
     }
 
-    /// Makes it current on this thread, for good: a clone of it has to be kept for as long. Can be called again and again.
+    /// Makes it current on this thread, for good, as UCX wants it: a clone of it has to be kept for as long. Can be called again
+    /// and again.
     pub fn make_current(&self) -> Result<(), Error> {
+        let driver = Driver::get()?;
+        // In that context alone UCX opens other processes' memory; without it, memory of the same GPU is out of reach.
+        driver.primary_context(self.device())?;
         // SAFETY: the context lives. Should it end nevertheless, CUDA refuses it.
-        unsafe { Driver::get()?.ctx_set_current(self.handle) }
+        unsafe { driver.ctx_set_current(self.handle) }
     }
 
     /// Waits until all is done that the GPU was given in this context.
