@@ -101,6 +101,26 @@ fn gpu_to_gpu() {
 }
 
 #[test]
+fn messages_between_processes_go_from_gpu_to_gpu() {
+    if !has_gpus(1, "messages_between_processes_go_from_gpu_to_gpu") {
+        return;
+    }
+    let head = format!("{} {TO_GPU}", source("format=NV12,width=320,height=240", FRAMES));
+    for pairing in [Pairing::ServerSink, Pairing::ServerSrc] {
+        let link = link(pairing, &head, ON_GPU).sink("zero-copy=false");
+        let (mut sender, mut receiver, _) = run(&link, &format!("{pairing:?}"));
+        if sender.stat("copied") > 0 {
+            eprintln!("skipped: the UCX here knows no CUDA");
+            return;
+        }
+        for peer in [&mut sender, &mut receiver] {
+            let stats = peer.ask("stats", "stats ");
+            assert!(stats.contains("cuda_ipc/"), "{stats}");
+        }
+    }
+}
+
+#[test]
 fn gpu_to_cpu() {
     if has_gpus(1, "gpu_to_cpu") {
         every_frame(TO_GPU, AT_HOME, "cpu");

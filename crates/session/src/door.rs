@@ -74,7 +74,7 @@ pub(crate) struct Visitor {
 pub(crate) enum Said {
     Nothing,
     /// And the message as it came.
-    Greeting(Kind, Vec<u8>),
+    Greeting(Box<Kind>, Vec<u8>),
 }
 
 impl Visitor {
@@ -134,7 +134,7 @@ impl Visitor {
             match wire::decode_greeting(&self.received) {
                 Ok(None) => {}
                 Ok(Some(greeting)) => {
-                    let said = Said::Greeting(greeting.kind, greeting.body.to_vec());
+                    let said = Said::Greeting(Box::new(greeting.kind), greeting.body.to_vec());
                     // Each side waits for its turn: there is nothing behind it that counts.
                     self.received.clear();
                     return Ok(said);

@@ -160,7 +160,7 @@ impl Links {
         }
         match (door.listen(), &link.stage) {
             (Ok(Said::Nothing), _) => {}
-            (Ok(Said::Greeting(greeting, body)), Stage::Greeting { .. }) => self.greeted(id, greeting, body),
+            (Ok(Said::Greeting(greeting, body)), Stage::Greeting { .. }) => self.greeted(id, *greeting, body),
             (Ok(Said::Greeting(answer, _)), Stage::Proving { .. }) => self.answered(id, &answer),
             (Ok(Said::Greeting(..)), _) => self.broke_protocol(id, "it greeted again"),
             (Err(error), _) => {
@@ -216,19 +216,24 @@ impl Links {
             if self.is_full() || self.retired.len() >= MAX_STRANGERS {
                 return Err(refusal(Reason::Full, "it has as many peers as it takes"));
             }
+            Ok(())
+        });
+        let verdict = verdict.and_then(|()| {
+            self.settle_devices(id);
             self.listen_for(id).map_err(|cause| refusal(Reason::Unspecified, &cause))
         });
         match verdict {
             Ok((listener, address)) => {
+                let Some(link) = self.links.get_mut(&id) else { return };
+                link.listener = Some(listener);
                 let welcome = Hello {
+                    devices: link.theirs.devices.clone(),
                     token: link.token,
                     ucx_port: address.port().into(),
                     ucx_ipv4: address.ip().to_bits(),
                     ..self.hello.clone()
                 };
                 let answer = self.seal(id, Kind::Welcome(welcome));
-                let Some(link) = self.links.get_mut(&id) else { return };
-                link.listener = Some(listener);
                 self.answer(id, answer, Stage::Attaching { until: Instant::now() + STEP });
             }
             Err(refusal) => {
@@ -236,6 +241,18 @@ impl Links {
                 let answer = self.seal(id, Kind::Refusal(refusal));
                 self.turn_away(id, answer, &text);
             }
+        }
+    }
+
+    /// Whether UCX uses all devices with a client.
+    fn settle_devices(&mut self, id: LinkId) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.theirs.devices = wire::devices_in_common(&self.hello, &link.theirs).to_owned();
+        let all_devices = link.has_all_devices();
+        if self.worker(all_devices).is_err()
+            && let Some(link) = self.links.get_mut(&id)
+        {
+            link.theirs.devices.clear();
         }
     }
 
@@ -263,9 +280,11 @@ impl Links {
 
     /// A UCP listener for one client, on the address by which it came, or on an IPv4 address of the same interface: over
     /// IPv6 UCX's TCP transport writes past its endpoints (1.13 always, 1.22 where the interface has IPv4 as well).
-    fn listen_for(&self, id: LinkId) -> Result<(Listener, SocketAddrV4), String> {
+    fn listen_for(&mut self, id: LinkId) -> Result<(Listener, SocketAddrV4), String> {
         let ucx = |status: Status| format!("UCX cannot listen for it: {status}");
-        let door = self.links.get(&id).and_then(|link| link.door.as_ref());
+        let link = self.links.get(&id);
+        let all_devices = link.is_some_and(Link::has_all_devices);
+        let door = link.and_then(|link| link.door.as_ref());
         let address = door.map_or(Err(ErrorKind::NotConnected.into()), Visitor::local_address);
         let address = match address.map_err(|error| error.to_string())?.ip().to_canonical() {
             IpAddr::V4(address) => address,
@@ -273,7 +292,8 @@ impl Links {
                 format!("UCX needs an IPv4 address, and the interface with the address {address} has none")
             })?,
         };
-        let listener = Listener::new(&self.worker, SocketAddrV4::new(address, 0).into()).map_err(ucx)?;
+        let worker = self.worker(all_devices).map_err(ucx)?;
+        let listener = Listener::new(worker, SocketAddrV4::new(address, 0).into()).map_err(ucx)?;
         let port = listener.local_address().map_err(ucx)?.port();
         Ok((listener, SocketAddrV4::new(address, port)))
     }
@@ -285,11 +305,12 @@ impl Links {
         let expected = |link: &Link| {
             link.listener.is_some() && link.endpoint.is_none() && link.theirs.ucx_client_id == client
         };
-        let Some(id) = self.links.iter().find(|(_, link)| expected(link)).map(|(id, _)| *id) else {
+        let Some((&id, link)) = self.links.iter().find(|(_, link)| expected(link)) else {
             return self
                 .warn_of_stranger("turned away a UCX client that did not come through the front door");
         };
-        match Endpoint::accept(&self.worker, request) {
+        let all_devices = link.has_all_devices();
+        match self.worker(all_devices).and_then(|worker| Endpoint::accept(worker, request)) {
             Ok(endpoint) => self.attach(id, endpoint),
             Err(status) => self.attempt_failed(id, format!("UCX could not accept the connection: {status}")),
         }
@@ -311,9 +332,13 @@ impl Links {
             server.set_ip(Ipv4Addr::from_bits(theirs.ucx_ipv4).into());
         }
         server.set_port(port);
+        if !theirs.devices.is_empty() && theirs.devices != self.hello.devices {
+            return self.broke_protocol(id, "its welcome names other devices than our hello");
+        }
         link.theirs = theirs;
+        let all_devices = link.has_all_devices();
         link.stage = Stage::Attaching { until: Instant::now() + STEP };
-        match Endpoint::connect(&self.worker, server) {
+        match self.worker(all_devices).and_then(|worker| Endpoint::connect(worker, server)) {
             Ok(endpoint) => self.attach(id, endpoint),
             Err(status) => self.attempt_failed(id, format!("UCX could not connect: {status}")),
         }

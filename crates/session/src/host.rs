@@ -6,12 +6,24 @@ use std::fs;
 /// user, the same kind of CPU. Empty if that cannot be told. What is named alike must still be proved by mapping.
 pub(crate) fn identity() -> String {
     let read = || {
-        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let boot = boot()?;
         let ipc = fs::read_link("/proc/self/ns/ipc").ok()?;
         let users = fs::read_link("/proc/self/ns/user").ok()?;
         let user = rustix::process::geteuid().as_raw();
         let arch = std::env::consts::ARCH;
-        Some(format!("{} {} {} {user} {arch}", boot.trim(), ipc.display(), users.display()))
+        Some(format!("{boot} {} {} {user} {arch}", ipc.display(), users.display()))
     };
     read().unwrap_or_default()
+}
+
+/// Names those that reach each other by every device: the same boot of the same kernel, the same network namespace. `None` if
+/// that cannot be told.
+pub(crate) fn devices() -> Option<String> {
+    let net = fs::read_link("/proc/self/ns/net").ok()?;
+    Some(format!("{} {}", boot()?, net.display()))
+}
+
+fn boot() -> Option<String> {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(boot.trim().to_owned())
 }

@@ -38,6 +38,7 @@ mod stats;
 mod strangers;
 mod subscriber;
 mod transport;
+mod ucx;
 mod window;
 
 pub use arena::{Arena, Block};

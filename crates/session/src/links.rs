@@ -15,8 +15,7 @@ use nvdsucx_wire as wire;
 use nvdsucx_wire::message::Kind;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use ucp::{
-    Context, Data, Endpoint, EndpointId, Event, Listener, Region, RegionMut, SendMode, Setting, Status,
-    Worker,
+    Context, Data, Endpoint, EndpointId, Event, Listener, Region, RegionMut, SendMode, Status, Worker,
 };
 use wire::Hello;
 
@@ -25,6 +24,7 @@ use crate::door::{self, Visitor, Watch};
 use crate::doorbell::Doorbell;
 use crate::proof::{Transcript, random};
 use crate::strangers::Strangers;
+use crate::ucx::Ucx;
 use crate::{Config, Error, Key, Notice, Peer, Side, monotonic};
 
 /// After the connection is lost: silence after which nothing more is expected of what was sent before.
@@ -130,6 +130,11 @@ pub(crate) struct Link {
 }
 
 impl Link {
+    /// Whether UCX uses all devices with it, which is settled with the welcome.
+    pub(crate) fn has_all_devices(&self) -> bool {
+        !self.theirs.devices.is_empty()
+    }
+
     /// When it wants attention though nothing happens.
     fn due(&self, peer_timeout: Option<Duration>) -> Option<Instant> {
         match self.stage {
@@ -172,9 +177,10 @@ pub(crate) struct Links {
     pub(crate) shut_until: Option<Instant>,
     pub(crate) strangers: Strangers,
     last_link: u64,
-    // After the endpoints above, which are of it.
-    pub(crate) worker: Worker,
-    context: Context,
+    // After the endpoints above, which are of them.
+    ucx: Ucx,
+    /// For peers with a GPU on this host, once there is one.
+    ucx_with_all_devices: Option<Ucx>,
 }
 
 impl Links {
@@ -186,20 +192,9 @@ impl Links {
         doorbell: &Arc<Doorbell>,
         notify: Box<dyn FnMut(Notice) + Send>,
     ) -> Result<Self, Error> {
-        let ucx = |status: Status| Error::Ucx(status.to_string());
         let system = |error: std::io::Error| Error::Thread(error.to_string());
-        // Other releases of UCX refuse to connect otherwise, and UCX keeps to the interface the user named.
-        let mut settings = vec![Setting { name: "CM_USE_ALL_DEVICES", value: "n", force: false }];
-        if !config.high_performance {
-            settings.push(Setting { name: "TLS", value: "tcp,cuda", force: true });
-        } else if std::env::var_os("UCX_POSIX_ERROR_HANDLING").is_none() {
-            // Without error handling it is not used between peers, and if the process is killed while it starts its files
-            // stay in /dev/shm.
-            settings.push(Setting { name: "TLS", value: "^posix", force: false });
-        }
-        let context = Context::new(&config.name, &settings).map_err(ucx)?;
         let client_id = wire::client_id(u32::from_ne_bytes(random().map_err(system)?));
-        let worker = Worker::new(&context, client_id, &[wire::AM_CONTROL, wire::AM_FRAME]).map_err(ucx)?;
+        let ucx = Ucx::new(&config, client_id).map_err(|status| Error::Ucx(status.to_string()))?;
         let watch = Watch::new().map_err(system)?;
         let (mut door, mut connector) = (None, None);
         match config.side {
@@ -211,8 +206,8 @@ impl Links {
             Side::Connect => connector = Some(Connector::new(&config, Arc::clone(doorbell))),
         }
         let mut links = Self {
+            hello: Hello { ucx_client_id: client_id, devices: ucx.devices(&config), ..hello },
             config,
-            hello: Hello { ucx_client_id: client_id, ..hello },
             notify,
             links: HashMap::new(),
             tokens: HashMap::new(),
@@ -226,8 +221,8 @@ impl Links {
             shut_until: None,
             strangers: Strangers::new(Instant::now()),
             last_link: LISTENER,
-            worker,
-            context,
+            ucx,
+            ucx_with_all_devices: None,
         };
         if let Some(warning) = links.config.key.as_ref().and_then(Key::warning) {
             let warning = Notice::Warning(warning.to_owned());
@@ -245,17 +240,37 @@ impl Links {
     }
 
     pub(crate) fn context(&self) -> &Context {
-        &self.context
+        &self.ucx.context
     }
 
-    /// What to sleep on, after [`arm`](Self::arm): UCX, and the front door.
-    pub(crate) fn event_fds(&self) -> [BorrowedFd<'_>; 2] {
-        [self.worker.event_fd(), self.watch.fd()]
+    fn workers(&self) -> impl Iterator<Item = &Worker> {
+        [Some(&self.ucx), self.ucx_with_all_devices.as_ref()].into_iter().flatten().map(|ucx| &ucx.worker)
+    }
+
+    /// The worker for a peer.
+    pub(crate) fn worker(&mut self, all_devices: bool) -> Result<&Worker, Status> {
+        if !all_devices {
+            return Ok(&self.ucx.worker);
+        }
+        let ucx = match self.ucx_with_all_devices.take() {
+            Some(ucx) => ucx,
+            // Never again if it fails.
+            None => Ucx::with_all_devices(&self.config, self.hello.ucx_client_id)
+                .inspect_err(|_| self.hello.devices.clear())?,
+        };
+        Ok(&self.ucx_with_all_devices.insert(ucx).worker)
+    }
+
+    /// What to sleep on, after [`arm`](Self::arm): the front door, and UCX.
+    pub(crate) fn event_fds(&self) -> [BorrowedFd<'_>; 3] {
+        let ucx = self.ucx.worker.event_fd();
+        let other = self.ucx_with_all_devices.as_ref().map(|ucx| ucx.worker.event_fd());
+        [self.watch.fd(), ucx, other.unwrap_or(ucx)]
     }
 
     /// Prepares UCX for a sleep. If it cannot be armed there is work, or an error that the next round reports.
     pub(crate) fn arm(&self) -> bool {
-        matches!(self.worker.arm(), Ok(true))
+        self.workers().all(|worker| matches!(worker.arm(), Ok(true)))
     }
 
     pub(crate) fn notify(&mut self, notice: Notice) {
@@ -352,8 +367,8 @@ impl Links {
 
     /// Lets UCX work and handles what happened. Returns whether anything did; [`take_events`](Self::take_events) has it.
     pub(crate) fn progress(&mut self) -> bool {
-        let mut busy = self.worker.progress();
-        while let Some(event) = self.worker.next_event() {
+        let mut busy = self.workers().fold(false, |busy, worker| worker.progress() | busy);
+        while let Some(event) = self.next_event() {
             busy = true;
             match event {
                 Event::ConnectionRequest(request) => self.connection_request(request),
@@ -371,6 +386,10 @@ impl Links {
             }
         }
         busy
+    }
+
+    fn next_event(&self) -> Option<Event> {
+        self.workers().find_map(Worker::next_event)
     }
 
     pub(crate) fn take_events(&mut self) -> Vec<LinkEvent> {
@@ -571,14 +590,18 @@ impl Links {
         endpoint.send(wire::AM_CONTROL, header, vec![Region::from(body)], SendMode::Eager, 0);
     }
 
+    fn max_header(&self) -> usize {
+        self.workers().map(Worker::max_header).min().unwrap_or_default()
+    }
+
     /// Whether the header of a frame goes before its data, and not behind it.
     pub(crate) fn fits_inline(&self, header: &wire::FrameHeader) -> bool {
-        header.encode_for(0, self.worker.max_header()).trailer.is_empty()
+        header.encode_for(0, self.max_header()).trailer.is_empty()
     }
 
     pub(crate) fn send_frame(&mut self, to: LinkId, header: &wire::FrameHeader, regions: &[Region]) {
         let Some(Link { endpoint: Some(endpoint), theirs, mode, .. }) = self.links.get(&to) else { return };
-        let encoded = header.encode_for(theirs.token, self.worker.max_header());
+        let encoded = header.encode_for(theirs.token, self.max_header());
         let mut regions = regions.to_vec();
         if !encoded.trailer.is_empty() {
             regions.push(Region::from(encoded.trailer));

@@ -113,7 +113,7 @@ fn run<R: Role>(mut links: Links, mut role: R, doorbell: &Doorbell, stop: &Atomi
             let due = earliest(due, role.deadline());
             let timeout =
                 due.map_or(LONGEST_SLEEP, |due| due.saturating_duration_since(now).min(LONGEST_SLEEP));
-            let [_, at_the_door] = doorbell.sleep(links.event_fds(), timeout, || links.arm());
+            let [at_the_door, ..] = doorbell.sleep(links.event_fds(), timeout, || links.arm());
             if at_the_door {
                 links.attend_door();
             }

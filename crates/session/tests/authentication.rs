@@ -291,17 +291,19 @@ fn nothing_that_is_said_can_be_changed_on_the_way() {
             Some(kind)
         })
     };
-    let changes: [(&str, Box<common::stranger::Change>); 14] = [
+    let changes: [(&str, Box<common::stranger::Change>); 16] = [
         ("token", hello(|hello| hello.token ^= 1)),
         ("client id", hello(|hello| hello.ucx_client_id ^= 1 << 63)),
         ("window", hello(|hello| hello.window = None)),
         ("host", hello(|hello| hello.host = "another".into())),
+        ("devices", hello(|hello| hello.devices = "all".into())),
         ("version", hello(|hello| hello.version += 1)),
         ("role", hello(|hello| hello.role = wire::Role::Sender.into())),
         ("software", hello(|hello| hello.software = "older".into())),
         ("challenge", hello(|hello| hello.challenge[0] ^= 1)),
         ("port", answer(|welcome| welcome.ucx_port ^= 1)),
         ("address", answer(|welcome| welcome.ucx_ipv4 ^= 1)),
+        ("devices", answer(|welcome| welcome.devices = "all".into())),
         ("token", answer(|welcome| welcome.token ^= 1)),
         ("version", answer(|welcome| welcome.version += 1)),
         (

@@ -5,6 +5,7 @@ use std::mem;
 use std::net::SocketAddr;
 use std::ptr;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ucp_sys::*;
 
@@ -13,9 +14,16 @@ use crate::operation::{Outgoing, guard, post_send, request_param};
 use crate::worker::{Queue, WorkerHandle};
 use crate::{ConnectionRequest, Context, Region, SendMode, Status, Worker, address};
 
-/// Tells the endpoints of a worker apart; never used twice.
+/// Tells endpoints apart; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EndpointId(pub(crate) u64);
+pub struct EndpointId(u64);
+
+impl EndpointId {
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
 
 /// A connection to a peer, with UCX's error handling between peers.
 ///
@@ -74,7 +82,7 @@ impl Endpoint {
     fn create(worker: &Worker, fill: impl FnOnce(&mut ucp_ep_params_t)) -> Result<Self, Status> {
         let worker = worker.handle();
         let queue = &worker.1;
-        let id = queue.next_endpoint();
+        let id = EndpointId::next();
         let context =
             Box::into_raw(Box::new(ErrorContext { id, queue: Rc::clone(queue), worker: Rc::clone(worker) }));
         // SAFETY: all zeroes are valid for the plain C struct; only the masked fields are read.

@@ -15,7 +15,7 @@ use ucp_sys::*;
 
 use crate::event::{Data, Descriptor, Event, HeldData, Message, Rendezvous};
 use crate::operation::guard;
-use crate::{Context, EndpointId, Status};
+use crate::{Context, Status};
 
 /// Data up to this length is copied out of UCX's memory at once, which costs less than holding on to it.
 const COPY_LIMIT: usize = 1024;
@@ -50,7 +50,6 @@ impl fmt::Debug for WorkerHandle {
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     events: RefCell<VecDeque<Event>>,
-    last_endpoint: Cell<u64>,
     operations: Cell<usize>,
 }
 
@@ -65,11 +64,6 @@ impl Queue {
 
     pub(crate) fn operation_ended(&self) {
         self.operations.set(self.operations.get() - 1);
-    }
-
-    pub(crate) fn next_endpoint(&self) -> EndpointId {
-        self.last_endpoint.set(self.last_endpoint.get() + 1);
-        EndpointId(self.last_endpoint.get())
     }
 }
 

@@ -92,6 +92,7 @@ fn check_hello(hello: &Hello) -> Result<(), DecodeError> {
     check_text("the software name in a hello", &hello.software, MAX_HELLO_TEXT)?;
     check_text("the UCX version in a hello", &hello.ucx_version, MAX_HELLO_TEXT)?;
     check_text("the host in a hello", &hello.host, MAX_HELLO_TEXT)?;
+    check_text("the devices in a hello", &hello.devices, MAX_HELLO_TEXT)?;
     if hello.challenge.is_empty() {
         Ok(())
     } else {

@@ -7,7 +7,7 @@
 //! * bytes to values, every limit checked: [`decode_message`], [`decode_frame`], [`decode_trailer`], [`decode_meta`]; and
 //!   back: [`encode_message`], [`FrameHeader::encode_for`], [`encode_meta`];
 //! * the same for the [records](RecordHead) of a ring in shared memory;
-//! * decisions: [`accept`], [`keys_agree`], [`ucx_compatible`];
+//! * decisions: [`accept`], [`keys_agree`], [`ucx_compatible`], [`devices_in_common`];
 //! * the state that a sender repeats to each peer that joins: [`StickyEvents`].
 //!
 //! Nothing here trusts what it reads: whatever the bytes, the outcome is a checked value or a [`DecodeError`].
@@ -44,7 +44,7 @@ pub use metas::{
     MAX_BATCH, MAX_CHANNELS, MAX_DIMENSION, MAX_FIELDS, MAX_FORMAT_NAME, MAX_LABEL, MAX_LINKS, MAX_META_NAME,
     MAX_PARAMS, MAX_PLANES, MAX_TAGS, MAX_THINGS, decode_meta, encode_meta,
 };
-pub use negotiate::{accept, keys_agree, keys_differ, ucx_compatible};
+pub use negotiate::{accept, devices_in_common, keys_agree, keys_differ, ucx_compatible};
 pub use prefix::{
     AM_CONTROL, AM_FRAME, CLIENT_ID_MAGIC, OLDEST_VERSION, Prefix, VERSION, client_id, is_native_client_id,
 };

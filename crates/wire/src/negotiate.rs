@@ -70,6 +70,12 @@ pub fn ucx_compatible(ours: &str, theirs: &str) -> bool {
     }
 }
 
+/// What names the devices that UCX may use between two ends, all of them; empty if it may not.
+pub fn devices_in_common<'a>(ours: &'a Hello, theirs: &Hello) -> &'a str {
+    // Other releases, even other patch levels, choose other ones.
+    if ours.devices == theirs.devices && ours.ucx_version == theirs.ucx_version { &ours.devices } else { "" }
+}
+
 fn major_minor(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split('.');
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))

@@ -128,6 +128,8 @@ fn texts_for_people_are_limited() {
         decode(Kind::Welcome(hello(String::new(), long(too_long)))),
         limit("the UCX version in a hello", too_long, MAX_HELLO_TEXT)
     );
+    let devices = Hello { devices: long(too_long), ..golden::sender() };
+    assert_eq!(decode(Kind::Welcome(devices)), limit("the devices in a hello", too_long, MAX_HELLO_TEXT));
     assert_eq!(decode(Kind::Bye(Bye { reason: long(MAX_REASON) })), Ok(()));
     assert_eq!(
         decode(Kind::Bye(Bye { reason: long(MAX_REASON + 1) })),

@@ -139,3 +139,16 @@ fn releases_of_ucx_fit_by_major_and_minor() {
         assert!(!ucx_compatible(unknown, unknown), "{unknown}");
     }
 }
+
+#[test]
+fn all_devices_are_used_where_both_name_the_same_and_run_the_same_release() {
+    let ours = Hello { devices: "b 4026531840".into(), ..sender() };
+    let theirs = Hello { devices: ours.devices.clone(), ..receiver() };
+    assert_eq!(devices_in_common(&ours, &theirs), "b 4026531840");
+    let elsewhere = Hello { devices: "b 4026532000".into(), ..theirs.clone() };
+    let newer = Hello { ucx_version: "1.13.2".into(), ..theirs };
+    for other in [elsewhere, newer, receiver()] {
+        assert_eq!(devices_in_common(&ours, &other), "");
+    }
+    assert_eq!(devices_in_common(&sender(), &receiver()), "", "neither may");
+}
