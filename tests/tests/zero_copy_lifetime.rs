@@ -108,6 +108,8 @@ fn kill_again_and_again(pairing: Pairing, kill_senders: bool, times: usize) {
         dies.kill();
         stays.line_after(mark, DISCONNECTED);
         dies = if kill_senders { link.sender(port) } else { link.receiver(port) }.start();
+        // There may be buffers of the one before still.
+        stays.line_after(mark, CONNECTED);
         if n % 2 == 0 {
             stays.wait_until_mapped(1);
         }
