@@ -16,6 +16,7 @@ mod clock;
 mod config;
 mod connector;
 mod delay;
+mod departed;
 mod device;
 mod door;
 mod doorbell;

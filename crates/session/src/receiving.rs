@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use nvdsucx_wire as wire;
 use nvdsucx_wire::message::Kind;
 use nvdsucx_wire::stream_event::Event;
-use ucp::{Access, Data, RegionMut, Status};
+use ucp::{Access, Data, Maker, RegionMut, Status};
 use wire::{FrameArrival, FrameHeader, StreamEvent};
 
 use crate::clock::{self, Answers};
+use crate::departed::Departed;
 use crate::landing::{Landing, Slot};
 use crate::links::{Departure, FAREWELL, Frame, LinkEvent, LinkId, Links, earliest};
 use crate::mapped::{Bounds, Inlet, Memories, Memory};
@@ -43,6 +44,7 @@ pub(crate) struct Receiving {
     /// Memory of a device that may be opened once it is known whether frames are wanted there.
     unopened: Vec<wire::SharedMemory>,
     sender: Option<Sender>,
+    departed: Departed,
     /// Senders there have been.
     epoch: u64,
     /// Frames that wait for a landing buffer, in order of arrival.
@@ -76,6 +78,8 @@ struct Sender {
     discontinuity: bool,
     /// Its memory as far as we have mapped it.
     memories: Memories,
+    /// The process that made its shared memory.
+    maker: Option<Maker>,
     /// Its ring, until the stream goes there.
     ring: Option<Inlet>,
     /// Once the stream is there: whether it is at its end.
@@ -112,6 +116,7 @@ impl Receiving {
             device: config.device,
             unopened: Vec::new(),
             sender: None,
+            departed: Departed::default(),
             epoch: 0,
             waiting: VecDeque::new(),
             fetching: HashMap::new(),
@@ -149,6 +154,7 @@ impl Role for Receiving {
     }
 
     fn poll(&mut self, links: &mut Links) -> bool {
+        self.departed.clear_up();
         let mut busy = self.land_waiting(links);
         let shared = Arc::clone(&self.shared);
         let mut state = shared.lock();
@@ -201,11 +207,12 @@ impl Role for Receiving {
 
     fn deadline(&self) -> Option<Instant> {
         let ask_clock = self.sender.as_ref().and_then(|sender| sender.ask_clock);
+        let due = earliest(ask_clock, self.departed.due());
         if self.waiting.is_empty() || !self.fetching.is_empty() {
-            return ask_clock;
+            return due;
         }
         let state = self.shared.lock();
-        earliest(ask_clock, state.waiting.filter(|_| state.is_idle()).map(|since| since + PATIENCE))
+        earliest(due, state.waiting.filter(|_| state.is_idle()).map(|since| since + PATIENCE))
     }
 }
 
@@ -224,6 +231,7 @@ impl Receiving {
             ended: false,
             discontinuity: self.epoch > 1,
             memories: Memories::default(),
+            maker: None,
             ring: None,
             end_in_ring: None,
             clock: Answers::default(),
@@ -262,6 +270,9 @@ impl Receiving {
         let ended = sender.has_ended();
         let orderly = departure.orderly || ended;
         self.shared.counters.leave(id, orderly);
+        if let Some(maker) = sender.maker.filter(|_| !departure.orderly) {
+            self.departed.add(maker);
+        }
         let Departure { peer, reason, .. } = departure;
         links.notify(Notice::Left { peer: peer.clone(), reason: reason.clone(), orderly });
         if ended {
@@ -321,6 +332,7 @@ impl Receiving {
                 };
                 let counters = Arc::clone(&sender.counters);
                 let memories = sender.memories.clone();
+                sender.maker = reader.maker();
                 sender.ring = Some(Inlet::new(reader, memories, bounds, self.device.clone(), counters));
                 (true, String::new())
             }

@@ -209,6 +209,14 @@ fn segment_id(key: &[u8], address: u64) -> Option<i32> {
     None
 }
 
+/// What the system says of a segment.
+pub(crate) fn stat(id: i32) -> Option<libc::shmid_ds> {
+    // SAFETY: all zeroes are valid for the plain C struct.
+    let mut stat: libc::shmid_ds = unsafe { mem::zeroed() };
+    // SAFETY: IPC_STAT only fills the struct in.
+    (unsafe { libc::shmctl(id, libc::IPC_STAT, &raw mut stat) } == 0).then_some(stat)
+}
+
 impl Mapping {
     fn attach(key: &[u8], address: u64, len: usize, access: Access) -> Result<Self, Status> {
         let id = segment_id(key, address).ok_or(Status::INVALID_PARAM)?;
@@ -221,12 +229,7 @@ impl Mapping {
         }
         let mapping = Self { id, start: start.cast(), len, writable };
         // Now that it is attached, its id cannot become another's.
-        // SAFETY: all zeroes are valid for the plain C struct.
-        let mut stat: libc::shmid_ds = unsafe { mem::zeroed() };
-        // SAFETY: IPC_STAT only fills the struct in.
-        if unsafe { libc::shmctl(id, libc::IPC_STAT, &raw mut stat) } != 0 {
-            return Err(Status::UNREACHABLE);
-        }
+        let stat = stat(id).ok_or(Status::UNREACHABLE)?;
         // UCX marks its segments for removal (SHM_DEST). One that is to stay is none of a peer's.
         if stat.shm_perm.mode & 0o1000 == 0 {
             return Err(Status::UNREACHABLE);
@@ -239,24 +242,22 @@ impl Mapping {
 
     /// Bars the members of the user's group, whom UCX admits.
     fn keep_to_user(&self) {
-        // SAFETY: all zeroes are valid for the plain C struct; IPC_STAT fills it in, and IPC_SET only reads it.
-        unsafe {
-            let mut stat: libc::shmid_ds = mem::zeroed();
-            if libc::shmctl(self.id, libc::IPC_STAT, &raw mut stat) == 0 {
-                stat.shm_perm.mode &= !0o066;
-                libc::shmctl(self.id, libc::IPC_SET, &raw mut stat);
-            }
+        if let Some(mut stat) = self.stat() {
+            stat.shm_perm.mode &= !0o066;
+            // SAFETY: IPC_SET only reads the struct.
+            unsafe { libc::shmctl(self.id, libc::IPC_SET, &raw mut stat) };
         }
+    }
+
+    /// What the system says of it.
+    pub(crate) fn stat(&self) -> Option<libc::shmid_ds> {
+        stat(self.id)
     }
 
     /// How often the memory is mapped now, in all processes, UCX's own mapping included: 1 is only this. `None` if the system
     /// does not say.
     pub fn mappings(&self) -> Option<u64> {
-        // SAFETY: all zeroes are valid for the plain C struct.
-        let mut stat: libc::shmid_ds = unsafe { mem::zeroed() };
-        // SAFETY: IPC_STAT only fills the struct in.
-        let known = unsafe { libc::shmctl(self.id, libc::IPC_STAT, &raw mut stat) } == 0;
-        known.then_some(stat.shm_nattch)
+        Some(self.stat()?.shm_nattch)
     }
 
     /// Length in bytes.

@@ -33,6 +33,7 @@ fn owner() {
         let value = match words[0] {
             "write" => u64::from(shared.mapping.write(offset, words[2].as_bytes())),
             "load" => shared.mapping.atomic_u64(offset).unwrap().load(Ordering::Acquire),
+            "orphan" => segment() as u64,
             order => panic!("{order}?"),
         };
         writeln!(orders, "{value}").unwrap();
@@ -241,11 +242,36 @@ fn keys_that_are_none_are_refused() {
 }
 
 #[test]
-fn memory_that_is_there_to_stay_is_not_mapped() {
+fn what_a_dead_process_had_not_marked_for_removal_is_removed() {
     let end = End::new(&SETTINGS);
+    let mut owner = Owner::new();
+    let (orphan, ours) = (owner.order("orphan 0").to_string(), segment());
+    let mapping = end.endpoint.map(&owner.key, owner.address, LEN, Access::Read).unwrap();
+    let (theirs, us) = (mapping.maker().unwrap(), end.context.share(LEN).unwrap().mapping.maker().unwrap());
+    for maker in [theirs, us] {
+        maker.clear_up();
+    }
+    assert!(exists(&orphan) && exists(&ours.to_string()), "both are alive");
+    owner.kill();
+    theirs.clear_up();
+    assert!(!exists(&orphan) && exists(&ours.to_string()));
+    assert_eq!(mapping.mappings(), Some(1), "ours is left");
+    // SAFETY: it touches no memory; the segment is the test's own.
+    assert_eq!(unsafe { libc::shmctl(ours, libc::IPC_RMID, std::ptr::null_mut()) }, 0);
+}
+
+/// A segment that is attached nowhere, and there to stay.
+fn segment() -> i32 {
     // SAFETY: it makes a segment, and touches no memory.
     let id = unsafe { libc::shmget(libc::IPC_PRIVATE, LEN, libc::IPC_CREAT | 0o600) };
     assert!(id >= 0);
+    id
+}
+
+#[test]
+fn memory_that_is_there_to_stay_is_not_mapped() {
+    let end = End::new(&SETTINGS);
+    let id = segment();
     let key = [1_u64.to_ne_bytes().as_slice(), &[0, 12], &id.to_ne_bytes(), &4096_u64.to_ne_bytes()].concat();
     let result = end.endpoint.map(&key, 4096, LEN, Access::Read);
     // SAFETY: as above; the segment is the test's own.

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nvdsucx_wire::{RecordHead, RecordKind, Span};
-use ucp::Mapping;
+use ucp::{Maker, Mapping};
 
 use super::{
     ANSWER, Broken, CAPACITY, Delays, ENDED, FLUSHED, HEAD, LEN, MADE, MAX_SLOTS, Memory, RECEIVER_ASLEEP,
@@ -61,6 +61,11 @@ impl Reader {
     /// To release slots with, from any thread.
     pub(crate) fn releases(&self) -> &Arc<Releases> {
         &self.releases
+    }
+
+    /// The process that made it.
+    pub(crate) fn maker(&self) -> Option<Maker> {
+        self.memory.0.maker()
     }
 
     /// Whether there is nothing to read.
