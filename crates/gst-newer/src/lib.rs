@@ -4,7 +4,8 @@
 //! * [`analytics`]: the things that analytics elements find in a frame, as plain Rust values (1.24 and newer);
 //! * [`serialize`]: metas in GStreamer's own serialisation (1.24 and newer);
 //! * [`custom_meta`]: registration of custom metas that cannot go wrong, whatever the name;
-//! * [`text`]: a check of structures and caps in text form, for GStreamer's parser recurses without a limit.
+//! * [`text`]: a check of structures and caps in text form, for GStreamer's parser recurses without a limit;
+//! * [`value`]: numbers set where they are, which the bindings cannot.
 //!
 //! The program is linked with GStreamer 1.22 alone. Newer functions are looked up by name in the libraries that the
 //! running process uses; where one is absent the answer is `None`, or [`Error::NotThere`].
@@ -24,5 +25,6 @@ mod error;
 mod library;
 pub mod serialize;
 pub mod text;
+pub mod value;
 
 pub use error::Error;

@@ -15,6 +15,7 @@ use dsmeta::model::{Classifier, Label, Object, UNTRACKED};
 use gst::glib::prelude::*;
 use gst::glib::{self, GStr, gstr};
 use gst::{Structure, StructureRef};
+use gst_newer::value::set;
 
 const DETECTION: &GStr = gstr!("detection");
 const CONFIDENCE: &GStr = gstr!("confidence");
@@ -79,12 +80,16 @@ impl Templates {
     /// Hands out the parameters that `object` has by the conventions.
     pub(super) fn build(&mut self, object: &Object, mut add: impl FnMut(Structure)) {
         if object.confidence != 0.0 || object.class_id != 0 {
-            let confidence = confidence(object);
-            add(filled(&self.detection, [confidence.to_value(), object.class_id.to_value()]));
+            add(filled(&self.detection, |index, field| match index {
+                0 => set(field, confidence(object)),
+                _ => set(field, object.class_id),
+            }));
         }
         if object.object_id != UNTRACKED {
-            let id = i32::try_from(object.object_id).map(|id| id.to_value());
-            add(filled(&self.tracked, [id.unwrap_or_else(|_| object.object_id.to_value())]));
+            add(filled(&self.tracked, |_, field| match i32::try_from(object.object_id) {
+                Ok(id) => set(field, id),
+                Err(_) => set(field, object.object_id),
+            }));
         }
         for classifier in &object.classifiers {
             classifier.labels.iter().for_each(|label| add(self.classified(classifier, label)));
@@ -98,11 +103,11 @@ impl Templates {
             structure.n_fields() == fields && structure.name() == classifier.classifier_type.as_str()
         };
         if let Some(template) = self.classified.iter().find(alike) {
-            let [text, confidence] = [text(label).to_value(), f64::from(label.result_prob).to_value()];
-            return filled(
-                template,
-                [text, confidence].into_iter().chain(class.map(|class| class.to_value())),
-            );
+            return filled(template, |index, field| match index {
+                0 => *field = text(label).to_value(),
+                1 => set(field, f64::from(label.result_prob)),
+                _ => set(field, class.unwrap_or(0)),
+            });
         }
         let structure = classified(classifier, label, class);
         // One with a type of its own is not alike.
@@ -113,14 +118,13 @@ impl Templates {
     }
 }
 
-/// A copy of `template` with other values, in the order of its fields.
-fn filled(template: &Structure, values: impl IntoIterator<Item = glib::Value>) -> Structure {
+/// A copy of `template`, of which `fill` sets each field by its index.
+fn filled(template: &Structure, mut fill: impl FnMut(usize, &mut glib::Value)) -> Structure {
     let mut structure = template.clone();
-    let mut values = values.into_iter();
+    let mut index = 0;
     let _all = structure.map_in_place(|_, field| {
-        if let Some(value) = values.next() {
-            *field = value;
-        }
+        fill(index, field);
+        index += 1;
         ControlFlow::Continue(())
     });
     structure

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use gst::Structure;
 use gst::glib::{self, prelude::*};
+use gst_newer::value;
 use nvdsucx_session::wire::{FieldValue, Param, Shape};
 
 /// Structures that are kept: a detector, a tracker and some classifiers have one each.
@@ -52,22 +53,22 @@ impl Templates {
 fn set<'a>(structure: &mut Structure, mut next: impl FnMut() -> Option<FieldValue<'a>>) {
     let _all = structure.map_in_place(|_, field| match next() {
         Some(value) => {
-            *field = to_value(value);
+            set_field(field, value);
             ControlFlow::Continue(())
         }
         None => ControlFlow::Break(()),
     });
 }
 
-fn to_value(value: FieldValue<'_>) -> glib::Value {
+fn set_field(field: &mut glib::Value, value: FieldValue<'_>) {
     match value {
-        FieldValue::Int(value) => value.to_value(),
-        FieldValue::Uint(value) => value.to_value(),
-        FieldValue::Int64(value) => value.to_value(),
-        FieldValue::Uint64(value) => value.to_value(),
-        FieldValue::Float(value) => value.to_value(),
-        FieldValue::Double(value) => value.to_value(),
-        FieldValue::Boolean(value) => value.to_value(),
-        FieldValue::String(value) => value.to_value(),
+        FieldValue::Int(value) => value::set(field, value),
+        FieldValue::Uint(value) => value::set(field, value),
+        FieldValue::Int64(value) => value::set(field, value),
+        FieldValue::Uint64(value) => value::set(field, value),
+        FieldValue::Float(value) => value::set(field, value),
+        FieldValue::Double(value) => value::set(field, value),
+        FieldValue::Boolean(value) => value::set(field, value),
+        FieldValue::String(value) => *field = value.to_value(),
     }
 }
