@@ -142,7 +142,7 @@ impl<'l> Reader<'l> {
             rect: osd::rect(self.locked, layout.object_rect(at)),
             mask: osd::mask(self.locked, &rest.mask),
             text: osd::text(self.locked, &rest.text),
-            label: text::label(&rest.label),
+            label: text::label(&rest.label).into(),
             classifiers: self.classifiers(rest.classifiers)?,
             misc_obj_info: rest.misc,
             reserve: rest.reserved,
@@ -159,7 +159,7 @@ impl<'l> Reader<'l> {
         let labels = counted(self.locked, classifier.labels, &mut self.labels, "labels", MAX_LABELS)?;
         Ok(model::Classifier {
             unique_component_id: classifier.unique_component_id,
-            classifier_type: classifier.classifier_type.read(self.locked, MAX_TEXT),
+            classifier_type: classifier.classifier_type.read(self.locked, MAX_TEXT).into(),
             labels: labels.into_iter().map(|label| self.label(&label.get())).collect(),
         })
     }
@@ -167,8 +167,8 @@ impl<'l> Reader<'l> {
     fn label(&self, label: &raw::Label) -> model::Label {
         model::Label {
             num_classes: label.num_classes,
-            result_label: text::label(&label.result_label),
-            presult_label: label.presult_label.read(self.locked, MAX_TEXT),
+            result_label: text::label(&label.result_label).into(),
+            presult_label: label.presult_label.read(self.locked, MAX_TEXT).into(),
             result_class_id: label.result_class_id,
             label_id: label.label_id,
             result_prob: label.result_prob,

@@ -4,7 +4,7 @@ mod common;
 
 use common::{audio, buffer_with, classifier, frame, libraries, video};
 use deepstream::{DeepStream, Error, carries_batch};
-use dsmeta::model::{AudioBatch, Classifier, Mask, Object, VideoBatch};
+use dsmeta::model::{AudioBatch, Classifier, KString, Mask, Object, VideoBatch};
 use dsmeta::{Batch, PayloadKind};
 
 fn read(deepstream: &'static DeepStream, buffer: &gst::Buffer) -> Batch {
@@ -66,7 +66,7 @@ fn copied(mut batch: VideoBatch) -> VideoBatch {
         classifiers.reverse();
         for classifier in classifiers {
             classifier.labels.reverse();
-            classifier.classifier_type.clear();
+            classifier.classifier_type = KString::default();
         }
     };
     for frame in &mut batch.frames {
@@ -96,7 +96,7 @@ fn deepstream_copies_metadata_with_its_buffer() {
     let mut batch = audio(2);
     let copy = buffer_with(deepstream, &Batch::Audio(batch.clone())).copy();
     for classifier in batch.frames.iter_mut().flat_map(|frame| &mut frame.classifiers) {
-        classifier.classifier_type.clear();
+        classifier.classifier_type = KString::default();
         classifier.labels.reverse();
     }
     assert_eq!(read(deepstream, &copy), Batch::Audio(batch));
@@ -215,17 +215,20 @@ fn deepstream_gets_texts_that_fit() {
     let mut batch = video(1);
     let object = &mut batch.frames[0].objects[0];
     let long = "ö".repeat(1000);
-    object.label = long.clone();
+    object.label = long.clone().into();
     object.text.display_text = "before\0after".to_owned();
     object.text.font.name = long.clone();
-    object.classifiers[0].labels[0].result_label = long.clone();
+    object.classifiers[0].labels[0].result_label = long.clone().into();
     let after = read_video(deepstream, &buffer_with(deepstream, &Batch::Video(batch)));
     let object = &after.frames[0].objects[0];
     assert_eq!(object.label, "ö".repeat(63));
     assert_eq!(object.text.display_text, "before");
     assert_eq!(object.text.font.name, "");
     let label = &object.classifiers[0].labels[0];
-    assert_eq!((label.result_label.as_str(), &label.presult_label), ("ö".repeat(63).as_str(), &long));
+    assert_eq!(
+        (label.result_label.as_str(), label.presult_label.as_str()),
+        ("ö".repeat(63).as_str(), long.as_str())
+    );
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! The metadata of a buffer as plain values.
 //!
 //! Scalars have the names and types of DeepStream's structs, so that nothing is lost between the two. Counts are the
-//! lengths of the lists; lists are in the order of the message. A text that is not there is empty.
+//! lengths of the lists; lists are in the order of the message. A text that is not there is empty. Names of what was found
+//! are [`KString`]s: there are hundreds of them, and short ones need no memory of their own.
 
 mod gst;
 mod osd;
+
+pub use kstring::KString;
 
 pub use gst::{Analytics, AnalyticsItem, Class, Detection, Origin, Region, Relation, Tracking};
 pub use osd::{Arrow, Circle, Color, Display, Font, Line, Mask, Rect, Text};
@@ -174,7 +177,7 @@ pub struct Object {
     /// The text to be drawn at it.
     pub text: Text,
     /// Name of its class.
-    pub label: String,
+    pub label: KString,
     /// What classifiers said.
     pub classifiers: Vec<Classifier>,
     /// For the user.
@@ -200,7 +203,7 @@ impl Default for Object {
             rect: Rect::default(),
             mask: Mask::default(),
             text: Text::default(),
-            label: String::new(),
+            label: KString::default(),
             classifiers: Vec::new(),
             misc_obj_info: [0; 4],
             reserve: [0; 4],
@@ -228,7 +231,7 @@ pub struct Classifier {
     /// Who said it.
     pub unique_component_id: i32,
     /// What it tells apart.
-    pub classifier_type: String,
+    pub classifier_type: KString,
     /// One for each attribute.
     pub labels: Vec<Label>,
 }
@@ -239,9 +242,9 @@ pub struct Label {
     /// Number of classes it can have.
     pub num_classes: u32,
     /// Name of the class it has. Longer than 127 bytes, DeepStream has it cut here and whole in `presult_label`.
-    pub result_label: String,
+    pub result_label: KString,
     /// Name of the class, if it was too long for DeepStream's `result_label`.
-    pub presult_label: String,
+    pub presult_label: KString,
     /// The class it has.
     pub result_class_id: u32,
     /// Which attribute it is.

@@ -13,7 +13,7 @@ use value::{Four, Text, base, one_more};
 use crate::Error;
 use crate::limits::{Counted, Tally};
 use crate::model::{
-    AudioBatch, AudioFrame, Bbox, Classifier, Label, Object, Origin, Sensor, VideoBatch, VideoFrame,
+    AudioBatch, AudioFrame, Bbox, Classifier, KString, Label, Object, Origin, Sensor, VideoBatch, VideoFrame,
 };
 use crate::protobuf::Reader;
 use crate::write::max_frames;
@@ -191,7 +191,7 @@ fn object(mut from: Reader<'_>, object: &mut Object, tally: &mut Tally) -> Resul
         object.mask = mask.finish()?;
     }
     texts.finish(&mut object.text);
-    label.finish(&mut object.label);
+    object.label = KString::from_ref(label.found());
     if object.classifiers.is_empty() {
         object.classifiers = classifiers;
     }
@@ -230,7 +230,7 @@ fn classifier(mut from: Reader<'_>, list: &mut Vec<Classifier>, tally: &mut Tall
             2 => _ = from.uint32(key)?,
             3 => classifier.unique_component_id = from.int32(key)?,
             4 => label(from.message(key)?, one_more(&mut classifier.labels, Counted::Labels, tally)?)?,
-            5 => classifier.classifier_type = from.string(key)?.into(),
+            5 => classifier.classifier_type = KString::from_ref(from.string(key)?),
             _ => from.skip(key)?,
         }
     }
@@ -244,7 +244,7 @@ fn label(mut from: Reader<'_>, label: &mut Label) -> Result<(), Error> {
             1 => base(from.message(key)?)?,
             2 => label.num_classes = from.uint32(key)?,
             3 => result_label.theirs = from.string(key)?,
-            4 => label.presult_label = from.string(key)?.into(),
+            4 => label.presult_label = KString::from_ref(from.string(key)?),
             5 => label.result_class_id = from.uint32(key)?,
             6 => label.label_id = from.int32(key)?.cast_unsigned(),
             7 => label.result_prob = from.float(key)?,
@@ -252,7 +252,7 @@ fn label(mut from: Reader<'_>, label: &mut Label) -> Result<(), Error> {
             _ => from.skip(key)?,
         }
     }
-    result_label.finish(&mut label.result_label);
+    label.result_label = KString::from_ref(result_label.found());
     Ok(())
 }
 

@@ -115,7 +115,7 @@ fn what_is_part_of_itself_has_no_end() {
 
 #[test]
 fn a_payload_with_analytics_is_of_use_to_every_gstreamer() {
-    let mut car = Object { label: "car".to_owned(), ..Object::default() };
+    let mut car = Object { label: "car".into(), ..Object::default() };
     (car.rect.left, car.rect.top, car.rect.width, car.rect.height) = (10.0, 20.0, 30.0, 40.0);
     let detection =
         Detection { label: "car".to_owned(), x: 10, y: 20, width: 30, height: 40, ..Detection::default() };

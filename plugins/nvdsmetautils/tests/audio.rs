@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use dsmeta::Batch;
-use dsmeta::model::{AudioBatch, AudioFrame, Classifier, Label};
+use dsmeta::model::{AudioBatch, AudioFrame, Classifier, KString, Label};
 use gst_audio::{AudioFormat, AudioInfo, AudioLayout, AudioMeta};
 use gst_newer::analytics::{Analytics, Relations, Thing, attach, read};
 
@@ -51,8 +51,11 @@ fn what_is_not_known_is_nought() {
 
 /// A buffer with a payload of frames that are classified.
 fn classified(count: usize) -> gst::Buffer {
-    let label =
-        |text: &str, prob| Label { result_label: text.to_owned(), result_prob: prob, ..Label::default() };
+    let label = |text: &str, prob| Label {
+        result_label: KString::from_ref(text),
+        result_prob: prob,
+        ..Label::default()
+    };
     let labels = vec![label("siren", 0.75), label("horn", 0.25)];
     let frame = AudioFrame {
         classifiers: vec![Classifier { labels, ..Classifier::default() }],

@@ -20,13 +20,13 @@ fn libraries(test: &str) -> Option<&'static DeepStream> {
 }
 
 fn batch(frames: usize) -> Batch {
-    let label = Label { result_label: "red".to_owned(), result_prob: 0.5, ..Label::default() };
+    let label = Label { result_label: "red".into(), result_prob: 0.5, ..Label::default() };
     let classifier =
-        Classifier { classifier_type: "colour".to_owned(), labels: vec![label], ..Classifier::default() };
-    let mut car = Object { label: "car".to_owned(), object_id: 7, confidence: 0.5, ..Object::default() };
+        Classifier { classifier_type: "colour".into(), labels: vec![label], ..Classifier::default() };
+    let mut car = Object { label: "car".into(), object_id: 7, confidence: 0.5, ..Object::default() };
     (car.rect.left, car.rect.width, car.rect.height) = (4.0, 8.0, 16.0);
     car.classifiers.push(classifier);
-    let wheel = Object { label: "wheel".to_owned(), parent: Some(0), ..Object::default() };
+    let wheel = Object { label: "wheel".into(), parent: Some(0), ..Object::default() };
     let frame = |n| VideoFrame {
         batch_id: n,
         source_id: 10 + n,

@@ -107,7 +107,7 @@ fn a_meta_that_is_no_payload_is_left_alone() {
 fn parameters_that_gstreamer_cannot_read_are_left_out() {
     let params = vec!["{".repeat(100_000), "(".to_owned(), String::new(), "good, n=(int)1".to_owned()];
     let region = Region { id: 3, width: 5, params, ..Region::default() };
-    let object = Object { label: "a".to_owned(), region: Some(region), ..Object::default() };
+    let object = Object { label: "a".into(), region: Some(region), ..Object::default() };
     let frame = VideoFrame { objects: vec![object], ..VideoFrame::default() };
     let batch = VideoBatch { max_frames_in_batch: 1, frames: vec![frame], ..VideoBatch::default() };
     let payload = dsmeta::encode(&dsmeta::Batch::Video(batch), dsmeta::Style::Safe).unwrap();

@@ -9,7 +9,7 @@ use dsmeta::model::{Object, VideoBatch, VideoFrame};
 
 /// How many regions there are after a payload with these labels.
 fn extract(line: &Line, labels: impl Iterator<Item = String>) -> usize {
-    let objects = labels.map(|label| Object { label, ..Object::default() }).collect();
+    let objects = labels.map(|label| Object { label: label.into(), ..Object::default() }).collect();
     let frames = vec![VideoFrame { objects, ..VideoFrame::default() }];
     let batch = VideoBatch { max_frames_in_batch: 1, frames, ..VideoBatch::default() };
     let payload = dsmeta::encode(&dsmeta::Batch::Video(batch), dsmeta::Style::Safe).unwrap();

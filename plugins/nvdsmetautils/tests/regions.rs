@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use dsmeta::Batch;
-use dsmeta::model::{Object, Origin, UNTRACKED, VideoBatch, VideoFrame};
+use dsmeta::model::{KString, Object, Origin, UNTRACKED, VideoBatch, VideoFrame};
 use gst_video::{VideoFormat, VideoFrameFlags, VideoMeta};
 
 fn video(buffer: &gst::BufferRef) -> VideoBatch {
@@ -189,7 +189,7 @@ fn deepstream(frames: Vec<VideoFrame>) -> gst::Buffer {
 }
 
 fn object(label: &str, parent: Option<usize>) -> Object {
-    let mut object = Object { label: label.to_owned(), parent, class_id: -1, ..Object::default() };
+    let mut object = Object { label: KString::from_ref(label), parent, class_id: -1, ..Object::default() };
     (object.rect.left, object.rect.top, object.rect.width, object.rect.height) = (1.5, -3.0, 8.25, 1e20);
     object
 }
@@ -254,8 +254,8 @@ fn names_that_cannot_name_a_structure_are_kept() {
     let mut car = object("car", None);
     for kind in ["", "vehicle colour", "detection", "7", "wörter", "frame", "make"] {
         car.classifiers.push(dsmeta::model::Classifier {
-            classifier_type: kind.to_owned(),
-            labels: vec![dsmeta::model::Label { result_label: "x".to_owned(), ..Default::default() }],
+            classifier_type: kind.into(),
+            labels: vec![dsmeta::model::Label { result_label: "x".into(), ..Default::default() }],
             ..Default::default()
         });
     }

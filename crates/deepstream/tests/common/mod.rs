@@ -5,8 +5,8 @@ use std::env;
 use deepstream::{DeepStream, FOLDER};
 use dsmeta::Batch;
 use dsmeta::model::{
-    Arrow, AudioBatch, AudioFrame, Bbox, Circle, Classifier, Color, Display, Font, Label, Line, Mask, Object,
-    Origin, Rect, Sensor, Text, VideoBatch, VideoFrame,
+    Arrow, AudioBatch, AudioFrame, Bbox, Circle, Classifier, Color, Display, Font, KString, Label, Line,
+    Mask, Object, Origin, Rect, Sensor, Text, VideoBatch, VideoFrame,
 };
 
 /// DeepStream's libraries. Where there are none, as the environment variable does not say where they are, what has to hold
@@ -69,15 +69,15 @@ fn text(display_text: &str) -> Text {
 pub(crate) fn classifier(name: &str, labels: usize) -> Classifier {
     let label = |index: usize| Label {
         num_classes: 9,
-        result_label: format!("{name} {index}"),
-        presult_label: if index == 1 { "long ".repeat(60) } else { String::new() },
+        result_label: format!("{name} {index}").into(),
+        presult_label: if index == 1 { "long ".repeat(60).into() } else { KString::default() },
         result_class_id: index as u32,
         label_id: 10 + index as u32,
         result_prob: 0.5 + index as f32 / 100.0,
     };
     Classifier {
         unique_component_id: 17,
-        classifier_type: name.to_owned(),
+        classifier_type: KString::from_ref(name),
         labels: (0..labels).map(label).collect(),
     }
 }
@@ -102,7 +102,7 @@ fn object(index: usize) -> Object {
             height: 3,
         },
         text: text(&format!("object {index}")),
-        label: format!("cär {index}"),
+        label: format!("cär {index}").into(),
         classifiers: vec![classifier("colour", 3), classifier("make", 3)],
         misc_obj_info: [1, 2, 3, i64::MIN],
         reserve: [0; 4],

@@ -11,11 +11,17 @@ pub(super) struct Text<'a> {
     pub(super) theirs: &'a str,
 }
 
-impl Text<'_> {
+impl<'a> Text<'a> {
+    /// Empty if there is none.
+    #[inline(always)]
+    pub(super) fn found(self) -> &'a str {
+        if self.ours.is_empty() { self.theirs } else { self.ours }
+    }
+
     /// Nothing is done if there is none.
     #[inline(always)]
     pub(super) fn finish(self, text: &mut String) {
-        let found = if self.ours.is_empty() { self.theirs } else { self.ours };
+        let found = self.found();
         if !found.is_empty() {
             *text = found.into();
         }

@@ -71,6 +71,12 @@ impl Draw for bool {
     }
 }
 
+impl Draw for KString {
+    fn draw(source: &mut Source) -> Self {
+        String::draw(source).into()
+    }
+}
+
 impl Draw for String {
     /// Often of a length at which DeepStream's fields end.
     fn draw(source: &mut Source) -> Self {

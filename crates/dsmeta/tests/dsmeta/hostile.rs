@@ -106,7 +106,7 @@ fn limits_hold_and_can_be_reached() {
 fn limits_hold_for_what_is_sent() {
     let error = encode(&with_objects(vec![Object::default(); MAX_OBJECTS + 1]), Style::Safe).unwrap_err();
     assert_eq!(error, Error::TooMany { what: "objects", count: MAX_OBJECTS + 1, limit: MAX_OBJECTS });
-    let object = Object { label: "x".repeat(MAX_PAYLOAD), ..Default::default() };
+    let object = Object { label: "x".repeat(MAX_PAYLOAD).into(), ..Default::default() };
     let error = encode(&with_object(object), Style::Safe).unwrap_err();
     assert!(matches!(error, Error::TooLong { limit: MAX_PAYLOAD, .. }), "{error}");
 }

@@ -94,10 +94,13 @@ fn labels_fit() {
     ];
     for (character, len) in cases {
         let label = character.repeat(len / character.len().max(1));
-        let named = Label { result_label: label.clone(), ..Default::default() };
+        let named = Label { result_label: label.clone().into(), ..Default::default() };
         let classifier = Classifier { labels: vec![named], ..Default::default() };
-        let object =
-            Object { label: label.clone(), classifiers: vec![classifier.clone()], ..Default::default() };
+        let object = Object {
+            label: label.clone().into(),
+            classifiers: vec![classifier.clone()],
+            ..Default::default()
+        };
         let frame =
             AudioFrame { class_label: label.clone(), classifiers: vec![classifier], ..Default::default() };
         let video = seen(&video(vec![object]), Style::Nvidia);

@@ -101,8 +101,8 @@ pub(crate) fn extended() -> Batch {
     frame.objects[1].parent = Some(0);
     let object = &mut frame.objects[0];
     object.rect.rotation = 0.5;
-    object.label = "é".repeat(100);
-    object.classifiers[0].labels[0].result_label = "x".repeat(128);
+    object.label = "é".repeat(100).into();
+    object.classifiers[0].labels[0].result_label = "x".repeat(128).into();
     object.region = Some(Region {
         id: 7,
         parent_id: -1,
@@ -199,14 +199,14 @@ fn classifiers() -> Vec<Classifier> {
     let classifier = |classifier_type: &str, unique_component_id, words: [&str; 3]| {
         let label = |(index, word): (usize, &str)| Label {
             num_classes: 9,
-            result_label: word.into(),
-            presult_label: format!("{word}!"),
+            result_label: KString::from_ref(word),
+            presult_label: format!("{word}!").into(),
             result_class_id: index as u32 + 1,
             label_id: u32::MAX,
             result_prob: 0.5,
         };
         let labels = words.into_iter().enumerate().map(label).collect();
-        Classifier { unique_component_id, classifier_type: classifier_type.into(), labels }
+        Classifier { unique_component_id, classifier_type: KString::from_ref(classifier_type), labels }
     };
     vec![
         classifier("colour", 4, ["red", "dark", "shiny"]),

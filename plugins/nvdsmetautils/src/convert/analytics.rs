@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use dsmeta::model::{
-    Analytics, AnalyticsItem, Bbox, Class, Classifier, Detection, Label, Object, Rect, Relation, Tracking,
+    Analytics, AnalyticsItem, Bbox, Class, Classifier, Detection, KString, Label, Object, Rect, Relation,
+    Tracking,
 };
 use gst_newer::analytics::{Link, Relations, Thing};
 
@@ -107,7 +108,7 @@ fn thing(item: &AnalyticsItem) -> Thing {
 
 /// Adds what was detected to `objects`, but for what is there as a region already.
 pub(super) fn add_objects(analytics: &Analytics, objects: &mut Vec<Object>) {
-    let known: HashSet<(String, [u32; 4])> =
+    let known: HashSet<(KString, [u32; 4])> =
         objects.iter().map(|object| (object.label.clone(), place(&object.rect))).collect();
     // Index of the object that an item became.
     let mut places = vec![None; analytics.items.len()];
@@ -147,7 +148,7 @@ fn object(detection: &Detection) -> Object {
         height: detection.height as f32,
     };
     Object {
-        label: detection.label.clone(),
+        label: KString::from_ref(&detection.label),
         confidence: detection.confidence,
         detector_bbox: bbox,
         rect: Rect {
@@ -176,7 +177,7 @@ fn likeliest(classes: &[Class]) -> Option<Classifier> {
 pub(super) fn label(index: usize, class: &Class, count: usize) -> Label {
     Label {
         num_classes: u32::try_from(count).unwrap_or(u32::MAX),
-        result_label: class.label.clone(),
+        result_label: KString::from_ref(&class.label),
         result_class_id: u32::try_from(index).unwrap_or(u32::MAX),
         result_prob: class.confidence,
         ..Label::default()

@@ -46,7 +46,7 @@ pub(super) fn read(buffer: &gst::BufferRef, mut samples: Samples) -> AudioBatch 
         infer_done: !classifiers.is_empty(),
         class_id: i32::try_from(best.result_class_id).unwrap_or(0),
         confidence: best.result_prob,
-        class_label: best.result_label,
+        class_label: best.result_label.into_string(),
         classifiers,
         ..AudioFrame::default()
     };
@@ -103,7 +103,7 @@ pub(super) fn write(batch: &AudioBatch, buffer: &mut gst::BufferRef) -> Result<b
     }
     let class = |label: &Label| {
         let text = if label.result_label.is_empty() { &label.presult_label } else { &label.result_label };
-        (text.clone(), label.result_prob)
+        (text.to_string(), label.result_prob)
     };
     let mut things: Vec<Thing> = frame
         .classifiers

@@ -11,7 +11,7 @@
 
 use std::ops::ControlFlow;
 
-use dsmeta::model::{Classifier, Label, Object, UNTRACKED};
+use dsmeta::model::{Classifier, KString, Label, Object, UNTRACKED};
 use gst::glib::prelude::*;
 use gst::glib::{self, GStr, gstr};
 use gst::{Structure, StructureRef};
@@ -166,9 +166,9 @@ fn classification(param: &StructureRef, object: &mut Object) -> bool {
     let own = (name == CLASSIFIER).then(|| param.get::<&str>(TYPE).ok()).flatten();
     object.classifiers.push(Classifier {
         unique_component_id: 0,
-        classifier_type: own.unwrap_or(name.as_str()).to_owned(),
+        classifier_type: KString::from_ref(own.unwrap_or(name.as_str())),
         labels: vec![Label {
-            result_label: label.to_owned(),
+            result_label: KString::from_ref(label),
             result_class_id: class.unwrap_or(0),
             result_prob: confidence,
             ..Label::default()

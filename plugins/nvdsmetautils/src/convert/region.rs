@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::str::FromStr;
 
-use dsmeta::model::{Bbox, Object, Rect, Region};
+use dsmeta::model::{Bbox, KString, Object, Rect, Region};
 use gst::Structure;
 use gst::glib::Quark;
 use gst_video::VideoRegionOfInterestMeta;
@@ -18,7 +18,7 @@ pub(super) fn read(region: &RegionRef<'_>) -> Object {
     let (x, y, width, height) = region.rect();
     let bbox = Bbox { left: x as f32, top: y as f32, width: width as f32, height: height as f32 };
     let mut object = Object {
-        label: crate::ffi::region_type(region).into_owned(),
+        label: KString::from_ref(&crate::ffi::region_type(region)),
         detector_bbox: bbox,
         rect: Rect {
             left: bbox.left,

@@ -322,7 +322,7 @@ mod tests {
         let of = |slot: u32| VideoFrame {
             batch_id: slot,
             source_id: 7 + slot,
-            objects: vec![Object { label: format!("object {slot}"), ..Object::default() }],
+            objects: vec![Object { label: format!("object {slot}").into(), ..Object::default() }],
             ..VideoFrame::default()
         };
         let frames = vec![of(0), of(1)];

@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     fn batch(frames: usize) -> Batch {
-        let object = Object { class_id: 3, label: "car".to_owned(), confidence: 0.5, ..Object::default() };
+        let object = Object { class_id: 3, label: "car".into(), confidence: 0.5, ..Object::default() };
         let frame = VideoFrame { source_frame_width: 64, objects: vec![object], ..VideoFrame::default() };
         Batch::Video(VideoBatch {
             max_frames_in_batch: frames as u32,

@@ -69,7 +69,7 @@ fn object(index: u32, slot: u32, random: &mut Random) -> Object {
         detector_bbox: bbox,
         tracker_bbox: bbox,
         confidence: random.below(1000) as f32 / 1001.0,
-        label: format!("object {index} of frame {slot}"),
+        label: format!("object {index} of frame {slot}").into(),
         mask: Mask { data: vec![0.25; 6], threshold: 0.5, width: 3, height: 2 },
         classifiers: (0..index).map(|number| classifier(number, random)).collect(),
         ..Object::default()
@@ -79,7 +79,7 @@ fn object(index: u32, slot: u32, random: &mut Random) -> Object {
 fn classifier(number: u32, random: &mut Random) -> Classifier {
     let label = |index| Label {
         num_classes: 9,
-        result_label: format!("größer {index}"),
+        result_label: format!("größer {index}").into(),
         result_class_id: index,
         label_id: index + 1,
         result_prob: random.below(1000) as f32 / 1001.0,
@@ -87,7 +87,7 @@ fn classifier(number: u32, random: &mut Random) -> Classifier {
     };
     Classifier {
         unique_component_id: number as i32,
-        classifier_type: format!("type {number}"),
+        classifier_type: format!("type {number}").into(),
         labels: (0..3).map(label).collect(),
     }
 }
