@@ -10,6 +10,9 @@ pub(super) const MAX_DEPTH: u32 = 100;
 /// Longest varint, in bytes.
 const MAX_VARINT: usize = 10;
 
+/// The longest that is common: what no tracker follows has this number.
+const ALL_ONES: [u8; MAX_VARINT] = [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1];
+
 /// The rest of a message.
 #[derive(Clone, Copy)]
 pub(crate) struct Reader<'a>(&'a [u8]);
@@ -223,6 +226,9 @@ fn varint(from: &[u8]) -> Result<(u64, &[u8]), Malformed> {
 }
 
 fn long_varint(from: &[u8]) -> Result<(u64, &[u8]), Malformed> {
+    if let Some(rest) = from.strip_prefix(&ALL_ONES) {
+        return Ok((u64::MAX, rest));
+    }
     let mut value = 0;
     for (index, byte) in from.iter().enumerate() {
         // Nine times seven bits, and then there is room for one more.
