@@ -156,7 +156,7 @@ impl Arrived {
     pub(crate) fn complete(
         mut self,
         stream: meta::Stream<'_>,
-        names: &meta::Names,
+        names: &mut meta::Names,
         lost: impl FnMut(&str, &str),
     ) -> gst::Buffer {
         let metas = self.metas.get(self.has_layout.into()..).unwrap_or_default();
@@ -269,7 +269,7 @@ mod tests {
         let arrived = assemble(frame.header.clone(), memories.collect(), layout).unwrap();
         let layout = arrived.layout.clone();
         let nothing_lost = |kind: &str, why: &str| panic!("{kind}: {why}");
-        (arrived.complete(meta::Stream::default(), &meta::Names::default(), nothing_lost), layout)
+        (arrived.complete(meta::Stream::default(), &mut meta::Names::default(), nothing_lost), layout)
     }
 
     #[test]
@@ -358,7 +358,7 @@ mod tests {
         let header = FrameHeader { metas: vec![vec![0xa2, 6, 0]], ..FrameHeader::default() };
         let arrived = assemble(header, Vec::new(), None).unwrap();
         let mut lost = 0;
-        arrived.complete(meta::Stream::default(), &meta::Names::default(), |_, _| lost += 1);
+        arrived.complete(meta::Stream::default(), &mut meta::Names::default(), |_, _| lost += 1);
         assert_eq!(lost, 1);
     }
 }

@@ -98,7 +98,7 @@ pub struct UcxSrc {
     state: Mutex<State>,
     /// Since the element was made, as the next.
     lost_metas: Losses,
-    names: Names,
+    names: Mutex<Names>,
     sticky: OnceLock<Arc<Sticky>>,
     times: Times,
     mapping: Mapping,
@@ -411,7 +411,7 @@ impl UcxSrc {
             audio: format.audio.as_deref(),
             ..meta::Stream::default()
         };
-        Ok(arrived.complete(stream, &self.names, lost))
+        Ok(arrived.complete(stream, &mut self.names.lock().unwrap(), lost))
     }
 
     /// What downstream understands; it is asked once for each format.

@@ -237,7 +237,7 @@ mod tests {
     }
 
     fn complete(arrived: Arrived) -> gst::Buffer {
-        arrived.complete(MetaStream::default(), &Names::default(), |kind, why| panic!("{kind}: {why}"))
+        arrived.complete(MetaStream::default(), &mut Names::default(), |kind, why| panic!("{kind}: {why}"))
     }
 
     /// The pixel in the upper left corner of each picture, as it is on its way.
@@ -346,7 +346,7 @@ mod tests {
         let metas = colors().into_iter().chain([meta]).collect();
         let mut lost = 0;
         let arrived = batches.import(frame(&[(0, 40), (2000, 40)], metas), &stream).unwrap();
-        arrived.complete(MetaStream::default(), &Names::default(), |_, _| lost += 1);
+        arrived.complete(MetaStream::default(), &mut Names::default(), |_, _| lost += 1);
         assert_eq!(lost, 1);
     }
 }

@@ -212,7 +212,7 @@ mod tests {
             [3840, 0, 1920]
         );
         let arrived = import(received(sent.clone()), 4, &stream()).unwrap();
-        let arrived = arrived.complete(Stream::default(), &Names::default(), nothing_lost);
+        let arrived = arrived.complete(Stream::default(), &mut Names::default(), nothing_lost);
         let again = departing(&arrived);
         assert_eq!(again.header.metas, sent.header.metas);
         for (again, sent) in again.regions.iter().zip(&sent.regions) {
@@ -225,7 +225,7 @@ mod tests {
         let header = wire::FrameHeader { memories: vec![16], pts: Some(7), ..wire::FrameHeader::default() };
         let payload = Payload::Copied(vec![5; 16].into());
         let arrived = import(ReceivedFrame { header, payload, discontinuity: true }, 2, &stream()).unwrap();
-        let arrived = arrived.complete(Stream::default(), &Names::default(), nothing_lost);
+        let arrived = arrived.complete(Stream::default(), &mut Names::default(), nothing_lost);
         // SAFETY: it was made here.
         let exported = unsafe { nvmm::export_audio(&arrived) }.unwrap();
         assert_eq!((exported.batch_size, exported.audio.len()), (2, 1));

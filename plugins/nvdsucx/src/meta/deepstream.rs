@@ -110,7 +110,7 @@ mod tests {
         let mut lost = Vec::new();
         let metas = to_wire(sent, |_, why| lost.push(why.to_owned()));
         let mut arrived = gst::Buffer::new();
-        attach(arrived.make_mut(), &metas, stream, &Names::default(), |_, why| {
+        attach(arrived.make_mut(), &metas, stream, &mut Names::default(), |_, why| {
             lost.push(why.to_owned());
         });
         (arrived, lost)

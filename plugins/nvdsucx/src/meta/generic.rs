@@ -50,7 +50,7 @@ pub(super) fn protection(meta: &ProtectionMeta) -> Result<Kind, Malformed> {
 pub(super) fn attach_protection(
     buffer: &mut gst::BufferRef,
     meta: &wire::Structure,
-    names: &Names,
+    names: &mut Names,
 ) -> Result<(), Malformed> {
     ProtectionMeta::add(buffer, structure::from_wire(meta, names)?);
     Ok(())
@@ -80,7 +80,7 @@ fn payload(structure: &gst::StructureRef) -> Result<Kind, Malformed> {
 pub(super) fn attach_custom(
     buffer: &mut gst::BufferRef,
     meta: &wire::CustomMeta,
-    names: &Names,
+    names: &mut Names,
 ) -> Result<(), Malformed> {
     let received =
         meta.structure.as_ref().ok_or_else(|| Malformed("a custom meta that is empty".to_owned()))?;

@@ -224,7 +224,7 @@ pub(crate) fn attach(
     buffer: &mut gst::BufferRef,
     metas: &[Vec<u8>],
     stream: Stream<'_>,
-    names: &Names,
+    names: &mut Names,
     mut lost: impl FnMut(&str, &str),
 ) {
     let mut params = Vec::new();
@@ -256,7 +256,7 @@ fn attach_one(
     buffer: &mut gst::BufferRef,
     kind: &Kind,
     stream: Stream<'_>,
-    names: &Names,
+    names: &mut Names,
     lost: &mut dyn FnMut(&str, &str),
 ) -> Result<(), Malformed> {
     match kind {

@@ -1,7 +1,6 @@
 //! A bound on the names that a peer makes GStreamer keep.
 
 use std::collections::HashSet;
-use std::sync::Mutex;
 
 use gst::glib::Quark;
 
@@ -21,42 +20,17 @@ const MAX_LENGTH: usize = 1024;
 /// `GQuark`), so a peer must not be able to invent new ones without end.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    known: Mutex<Known>,
-    pub(super) templates: Templates,
-}
-
-#[derive(Debug, Default)]
-struct Known {
     all: HashSet<Box<str>>,
     /// Some of them. The same few names come again and again.
     some: Vec<Box<str>>,
     /// Some that are types of regions.
     labels: Vec<(Box<str>, Quark)>,
+    pub(super) templates: Templates,
 }
 
 impl Names {
     /// Whether `name` may be given to GStreamer.
-    pub(crate) fn admit(&self, name: &str) -> Result<(), Malformed> {
-        self.known.lock().unwrap().admit(name)
-    }
-
-    /// What GStreamer keeps the type of a region as, if it may be given to it.
-    pub(super) fn label(&self, name: &str) -> Result<Quark, Malformed> {
-        let known = &mut *self.known.lock().unwrap();
-        if let Some((_, quark)) = known.labels.iter().find(|(label, _)| **label == *name) {
-            return Ok(*quark);
-        }
-        known.admit(name)?;
-        let quark = Quark::from_str(name);
-        if known.labels.len() < MAX_LABELS {
-            known.labels.push((name.into(), quark));
-        }
-        Ok(quark)
-    }
-}
-
-impl Known {
-    fn admit(&mut self, name: &str) -> Result<(), Malformed> {
+    pub(crate) fn admit(&mut self, name: &str) -> Result<(), Malformed> {
         let Self { all, some, .. } = self;
         if some.iter().any(|known| **known == *name) || all.contains(name) {
             return Ok(());
@@ -73,6 +47,19 @@ impl Known {
         }
         Ok(())
     }
+
+    /// What GStreamer keeps the type of a region as, if it may be given to it.
+    pub(super) fn label(&mut self, name: &str) -> Result<Quark, Malformed> {
+        if let Some((_, quark)) = self.labels.iter().find(|(label, _)| **label == *name) {
+            return Ok(*quark);
+        }
+        self.admit(name)?;
+        let quark = Quark::from_str(name);
+        if self.labels.len() < MAX_LABELS {
+            self.labels.push((name.into(), quark));
+        }
+        Ok(quark)
+    }
 }
 
 #[cfg(test)]
@@ -81,7 +68,7 @@ mod tests {
 
     #[test]
     fn there_is_an_end_of_new_names() {
-        let names = Names::default();
+        let mut names = Names::default();
         assert!(names.admit(&"x".repeat(MAX_LENGTH + 1)).is_err());
         for number in 0..MAX_NAMES {
             names.admit(&number.to_string()).unwrap();

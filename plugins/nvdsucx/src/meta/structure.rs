@@ -55,7 +55,7 @@ pub(super) fn to_wire(structure: &StructureRef) -> Result<wire::Structure, Malfo
 }
 
 /// The structure that was.
-pub(super) fn from_wire(received: &wire::Structure, names: &Names) -> Result<Structure, Malformed> {
+pub(super) fn from_wire(received: &wire::Structure, names: &mut Names) -> Result<Structure, Malformed> {
     if !received.text.is_empty() {
         return event::structure_from_text(&received.text);
     }
@@ -67,7 +67,7 @@ pub(super) fn from_wire(received: &wire::Structure, names: &Names) -> Result<Str
 }
 
 /// The parameter of a region that was. `None`: it is not written as it usually is.
-pub(super) fn from_param(bytes: &[u8], names: &Names) -> Result<Option<Structure>, Malformed> {
+pub(super) fn from_param(bytes: &[u8], names: &mut Names) -> Result<Option<Structure>, Malformed> {
     if let Some(structure) = names.templates.fill(bytes) {
         return Ok(Some(structure));
     }
@@ -84,7 +84,7 @@ pub(super) fn from_param(bytes: &[u8], names: &Names) -> Result<Option<Structure
 fn build<'a>(
     name: &str,
     fields: impl Iterator<Item = Result<(&'a str, FieldValue<'a>), Malformed>>,
-    names: &Names,
+    names: &mut Names,
 ) -> Result<Structure, Malformed> {
     names.admit(name)?;
     let mut structure = Structure::new_empty(name);

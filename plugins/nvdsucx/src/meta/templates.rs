@@ -1,7 +1,6 @@
 //! Structures that came before, to be copied: that takes half of the time in which GStreamer makes one.
 
 use std::ops::ControlFlow;
-use std::sync::Mutex;
 
 use gst::Structure;
 use gst::glib::{self, prelude::*};
@@ -13,7 +12,7 @@ const MAX: usize = 16;
 
 /// Kept for parameters of regions, of which there may be hundreds on a frame, all alike.
 #[derive(Debug, Default)]
-pub(crate) struct Templates(Mutex<Vec<Template>>);
+pub(crate) struct Templates(Vec<Template>);
 
 #[derive(Debug)]
 struct Template {
@@ -25,7 +24,7 @@ struct Template {
 impl Templates {
     /// The parameter in `bytes`, if one of the same shape is kept.
     pub(super) fn fill(&self, bytes: &[u8]) -> Option<Structure> {
-        self.0.lock().unwrap().iter().find_map(|Template { shape, structure }| {
+        self.0.iter().find_map(|Template { shape, structure }| {
             let mut values = shape.values(bytes)?;
             let mut structure = structure.clone();
             set(&mut structure, || values.next_value());
@@ -34,17 +33,16 @@ impl Templates {
     }
 
     /// Keeps what `param` became.
-    pub(super) fn keep(&self, param: &Param<'_>, structure: &Structure) {
-        let mut templates = self.0.lock().unwrap();
+    pub(super) fn keep(&mut self, param: &Param<'_>, structure: &Structure) {
         let mut values = param.values().map(|(_, value)| match value {
             FieldValue::String(_) => FieldValue::String(""),
             other => other,
         });
         // If two fields have the same name, the structure has one.
-        if templates.len() < MAX && param.values().count() == structure.n_fields() {
+        if self.0.len() < MAX && param.values().count() == structure.n_fields() {
             let mut structure = structure.clone();
             set(&mut structure, || values.next());
-            templates.push(Template { shape: Shape::of(param), structure });
+            self.0.push(Template { shape: Shape::of(param), structure });
         }
     }
 }

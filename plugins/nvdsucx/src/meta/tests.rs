@@ -18,8 +18,8 @@ fn cross(buffer: &gst::BufferRef, stream: Stream<'_>) -> (gst::Buffer, Vec<Strin
     let mut lost = Vec::new();
     let metas = to_wire(buffer, |kind, why| lost.push(format!("{kind}: {why}")));
     let mut arrived = gst::Buffer::with_size(buffer.size()).unwrap();
-    let names = Names::default();
-    attach(arrived.make_mut(), &metas, stream, &names, |kind, why| lost.push(format!("{kind}: {why}")));
+    let mut names = Names::default();
+    attach(arrived.make_mut(), &metas, stream, &mut names, |kind, why| lost.push(format!("{kind}: {why}")));
     (arrived, lost)
 }
 
@@ -206,7 +206,7 @@ fn what_newer_releases_know_of_a_timestamp_is_counted_where_it_has_no_place() {
     let metas = [encode_meta(Kind::ReferenceTimestamp(kind))];
     let mut lost = Vec::new();
     let mut arrived = gst::Buffer::new();
-    attach(arrived.make_mut(), &metas, Stream::default(), &Names::default(), |kind, why| {
+    attach(arrived.make_mut(), &metas, Stream::default(), &mut Names::default(), |kind, why| {
         lost.push(format!("{kind}: {why}"));
     });
     let meta = arrived.meta::<ReferenceTimestampMeta>().expect("the rest of it");
@@ -304,7 +304,7 @@ fn a_custom_meta_that_nobody_registered_here_is_registered_with_its_tags() {
         tags: vec!["video".into()],
         structure: Some(structure),
     };
-    let arrived = with(|buffer| generic::attach_custom(buffer, &meta, &Names::default()).unwrap());
+    let arrived = with(|buffer| generic::attach_custom(buffer, &meta, &mut Names::default()).unwrap());
     let custom = CustomMeta::from_buffer(&arrived, "FromElsewhere").unwrap();
     assert!(custom.has_name("FromElsewhere"));
     assert_eq!(gst_newer::custom_meta::tags("FromElsewhere"), Some(vec!["video".to_owned()]));
@@ -329,11 +329,13 @@ fn further_layouts_cross_behind_the_first() {
     let first = crate::video::decode(&frame.header.metas[0], 7680, Some(&video)).unwrap().unwrap();
     first.attach(arrived.make_mut()).unwrap();
     let stream = Stream { video: Some(&video), ..Stream::default() };
-    let names = Names::default();
-    attach(arrived.make_mut(), &frame.header.metas[1..], stream, &names, |kind, why| panic!("{kind}: {why}"));
+    let mut names = Names::default();
+    attach(arrived.make_mut(), &frame.header.metas[1..], stream, &mut names, |kind, why| {
+        panic!("{kind}: {why}")
+    });
     assert_eq!(arrived.iter_meta::<VideoMeta>().map(|meta| meta.id()).collect::<Vec<_>>(), [0, 1]);
     let mut lost = 0;
-    attach(with(|_| ()).make_mut(), &frame.header.metas[1..], stream, &names, |_, _| lost += 1);
+    attach(with(|_| ()).make_mut(), &frame.header.metas[1..], stream, &mut names, |_, _| lost += 1);
     assert_eq!(lost, 1, "without a first there is no second");
 }
 
@@ -421,7 +423,7 @@ fn damaged_metas_are_lost_or_attached_without_a_complaint() {
     assert_eq!(good.len(), 15);
     // A complaint of GStreamer aborts the test.
     glib::log_set_always_fatal(glib::LogLevels::LEVEL_CRITICAL | glib::LogLevels::LEVEL_ERROR);
-    let (mut random, names) = (Random(0x9e37_79b9_7f4a_7c15), Names::default());
+    let (mut random, mut names) = (Random(0x9e37_79b9_7f4a_7c15), Names::default());
     let (mut attached, mut lost) = (0, 0);
     for meta in &good {
         for _ in 0..500 {
@@ -433,7 +435,7 @@ fn damaged_metas_are_lost_or_attached_without_a_complaint() {
             bytes.truncate(bytes.len() - random.below(2));
             let mut arrived = with(|_| ());
             let before = lost;
-            attach(arrived.make_mut(), &[bytes], Stream::default(), &names, |_, _| lost += 1);
+            attach(arrived.make_mut(), &[bytes], Stream::default(), &mut names, |_, _| lost += 1);
             attached += usize::from(before == lost);
         }
     }

@@ -73,7 +73,7 @@ pub(super) fn region(meta: &VideoRegionOfInterestMeta) -> Result<Vec<u8>, Malfor
 pub(super) fn attach_region(
     buffer: &mut gst::BufferRef,
     region: &Region<'_>,
-    names: &Names,
+    names: &mut Names,
     params: &mut Vec<gst::Structure>,
 ) -> Result<bool, Malformed> {
     let label = names.label(region.r#type)?;
