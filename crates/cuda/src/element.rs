@@ -99,7 +99,8 @@ pub fn handle_context_query(
 ) -> bool {
     let asked =
         matches!(query.view(), gst::QueryView::Context(query) if query.context_type() == CONTEXT_TYPE);
-    let (true, Some(ours), Ok(library)) = (asked, ours, GstCuda::get()) else { return false };
+    let (true, Some(ours)) = (asked, ours) else { return false };
+    let Ok(library) = GstCuda::get() else { return false };
     // SAFETY: the element, the query, which is borrowed mutably, and the context live.
     let done = unsafe {
         (library.handle_context_query)(element.to_glib_none().0, query.as_mut_ptr(), ours.as_gst_ptr())
