@@ -3,27 +3,14 @@
 #[path = "common/surfaces.rs"]
 mod surfaces;
 
-use cuda::Context;
 use deepstream::nvmm::{self, Error, Exported, MemoryType, Picture, Piece, Pool, PoolConfig, Source};
 use gst_video::{VideoFormat, VideoInfo};
-use surfaces::{bytes, caps, frame_pixels, library, picture, pool, push, surface_pixels, video};
+use surfaces::{bytes, caps, frame_pixels, gpu, picture, pool, push, surface_pixels, video};
 use ucp::{MemoryKind, Region};
 
 const FORMATS: [VideoFormat; 4] =
     [VideoFormat::Nv12, VideoFormat::I420, VideoFormat::Rgba, VideoFormat::P01010le];
 const SIZES: [(u32, u32); 3] = [(320, 240), (321, 241), (1, 1)];
-
-/// A context on the first GPU; without one, or without DeepStream's libraries, says that `test` is skipped.
-fn gpu(test: &str) -> Option<Context> {
-    if !library(test) {
-        return None;
-    }
-    if let Err(error) = cuda::available() {
-        eprintln!("{test}: skipped, {error}");
-        return None;
-    }
-    Some(Context::new(0).expect("a context on the first GPU"))
-}
 
 fn config(memory: MemoryType, batch_size: u32) -> PoolConfig {
     PoolConfig { memory, gpu: 0, batch_size, buffers: 1 }

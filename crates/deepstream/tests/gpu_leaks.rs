@@ -3,22 +3,13 @@
 #[path = "common/surfaces.rs"]
 mod surfaces;
 
-use cuda::Context;
 use deepstream::nvmm::{self, MemoryType, PoolConfig};
 use gst_video::VideoFormat;
-use surfaces::{bytes, library, pool, push, video};
+use surfaces::{bytes, gpu, pool, push, video};
 
 #[test]
 fn nothing_of_the_gpu_s_memory_is_lost() {
-    let test = "nothing_of_the_gpu_s_memory_is_lost";
-    if !library(test) {
-        return;
-    }
-    if let Err(error) = cuda::available() {
-        eprintln!("{test}: skipped, {error}");
-        return;
-    }
-    let context = Context::new(0).expect("a context on the first GPU");
+    let Some(context) = gpu("nothing_of_the_gpu_s_memory_is_lost") else { return };
     let video = video(VideoFormat::Rgba, 2048, 2048);
     let frame = bytes(video.size(), 3);
     let config = PoolConfig { memory: MemoryType::Device, gpu: 0, batch_size: 4, buffers: 1 };

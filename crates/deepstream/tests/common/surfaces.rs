@@ -4,9 +4,13 @@
 
 use std::env;
 
+use cuda::Context;
 use deepstream::FOLDER;
 use deepstream::nvmm::{self, Filling, Picture, Piece, Pool, PoolConfig, Source, Surface};
 use gst_video::{VideoFormat, VideoInfo};
+
+/// Names the folder with what stands in for CUDA's driver, if that is the driver here.
+const CUDA_STAND_IN: &str = "NVDSUCX_CUDA_STAND_IN";
 
 /// Whether DeepStream's library for surfaces is there; if it is not, says that `test` is skipped.
 pub(crate) fn library(test: &str) -> bool {
@@ -20,6 +24,23 @@ pub(crate) fn library(test: &str) -> bool {
             false
         }
     }
+}
+
+/// A context on the first GPU; without one, or without DeepStream's libraries, says that `test` is skipped.
+pub(crate) fn gpu(test: &str) -> Option<Context> {
+    gst::init().expect("GStreamer");
+    // First of all: what stands beside DeepStream's libraries may be an empty driver.
+    if let Err(error) = cuda::available() {
+        eprintln!("{test}: skipped, {error}");
+        return None;
+    }
+    if env::var_os(CUDA_STAND_IN).is_some() {
+        eprintln!(
+            "{test}: skipped, DeepStream's libraries need CUDA's runtime, and that more than the stand-in for the driver has"
+        );
+        return None;
+    }
+    library(test).then(|| Context::new(0).expect("a context on the first GPU"))
 }
 
 /// `len` bytes, others for each `seed`.
@@ -61,12 +82,7 @@ pub(crate) fn picture(video: &VideoInfo) -> Picture {
 }
 
 /// Puts a frame of the CPU's into the next surface.
-pub(crate) fn push(
-    filling: &mut Filling<'_>,
-    video: &VideoInfo,
-    frame: &[u8],
-    context: Option<&cuda::Context>,
-) {
+pub(crate) fn push(filling: &mut Filling<'_>, video: &VideoInfo, frame: &[u8], context: Option<&Context>) {
     let pieces = [Piece::from(frame)];
     filling.push(Source { pieces: &pieces, context }, &picture(video)).expect("filled");
 }
