@@ -9,6 +9,8 @@ use std::{env, fs, process};
 pub const PLUGIN_PATH: &str = "NVDSUCX_PLUGIN_PATH";
 /// Names the folder with another release's `libucp.so.0`, and its modules in `ucx/` below it.
 pub const UCX_NEW: &str = "NVDSUCX_UCX_NEW";
+/// Names the folder with what stands in for CUDA's driver, if that is the driver here.
+pub const CUDA_STAND_IN: &str = "NVDSUCX_CUDA_STAND_IN";
 
 const PLUGIN_FILE: &str = "libgstnvdsucx.so";
 
@@ -57,7 +59,10 @@ fn set_up() -> Environment {
     let plugins = profile.join("nvdsucx-tests/plugins");
     fs::create_dir_all(&plugins).expect("a folder in target/");
     copy(&plugin(deps, profile), &plugins.join(PLUGIN_FILE));
-    let environment = Environment { peer, plugins, registry: profile.join("nvdsucx-tests/registry.bin") };
+    // GStreamer remembers that without a driver there are no elements for CUDA.
+    let registry =
+        if env::var_os(CUDA_STAND_IN).is_some() { "registry-cuda-stand-in.bin" } else { "registry.bin" };
+    let environment = Environment { peer, plugins, registry: profile.join("nvdsucx-tests").join(registry) };
     register(&environment);
     environment
 }

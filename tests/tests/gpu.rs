@@ -1,4 +1,5 @@
-//! Frames in a GPU's memory, to it and from it. Without a GPU these tests say so, and pass.
+//! Frames in a GPU's memory, to it and from it. Without a GPU these tests say so, and pass; `cargo xtask test` then runs them
+//! with what stands in for CUDA's driver.
 
 use std::time::Duration;
 
@@ -102,7 +103,8 @@ fn gpu_to_gpu() {
 
 #[test]
 fn messages_between_processes_go_from_gpu_to_gpu() {
-    if !has_gpus(1, "messages_between_processes_go_from_gpu_to_gpu") {
+    let test = "messages_between_processes_go_from_gpu_to_gpu";
+    if !has_gpus(1, test) {
         return;
     }
     let head = format!("{} {TO_GPU}", source("format=NV12,width=320,height=240", FRAMES));
@@ -110,7 +112,7 @@ fn messages_between_processes_go_from_gpu_to_gpu() {
         let link = link(pairing, &head, ON_GPU).sink("zero-copy=false");
         let (mut sender, mut receiver, _) = run(&link, &format!("{pairing:?}"));
         if sender.stat("copied") > 0 {
-            eprintln!("skipped: the UCX here knows no CUDA");
+            eprintln!("{test}: skipped, the UCX here knows no CUDA");
             return;
         }
         for peer in [&mut sender, &mut receiver] {

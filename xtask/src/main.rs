@@ -17,6 +17,7 @@ mod setup;
 mod shell;
 mod side;
 mod soak;
+mod stand_in;
 mod test;
 
 use std::path::PathBuf;

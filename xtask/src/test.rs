@@ -1,6 +1,6 @@
 //! All tests, with what they need around them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 
 use crate::fetch::NEWEST_UCX;
 use crate::shell::{Workspace, line_of};
-use crate::{deepstream, newest, rdma, setup};
+use crate::{deepstream, newest, rdma, setup, stand_in};
 
 /// Where the tests find the newest UCX; its modules are in `ucx/` below.
 const UCX_NEW: &str = "NVDSUCX_UCX_NEW";
@@ -90,16 +90,23 @@ fn run_here(workspace: &Workspace, options: &Options, totals: &mut Totals) -> an
     // Tests that are skipped say why.
     test.args(["--", "--show-output", "--skip", "rdma"]);
     // The tests that need them have the words in their names.
-    for (variable, path, word) in [(UCX_NEW, newest_ucx, "newest"), (TESTING_ROOT, testing_root, "testing")] {
+    for (variable, path, word) in
+        [(UCX_NEW, newest_ucx.clone(), "newest"), (TESTING_ROOT, testing_root, "testing")]
+    {
         match path {
             Some(path) => test.env(variable, path),
             None => test.env_remove(variable).args(["--skip", word]),
         };
     }
-    if std::env::var_os("RUST_BACKTRACE").is_none() {
-        test.env("RUST_BACKTRACE", "1");
+    run_and_count(&mut test, totals)?;
+    match newest_ucx {
+        Some(ucx) if !options.hosts => {
+            let test = build_command(workspace, offline);
+            stand_in::run(workspace, test, options.filter.as_deref(), &ucx, totals)
+        }
+        // Without a UCX that knows CUDA there are no tests with a stand-in, and they are told as skipped.
+        _ => Ok(()),
     }
-    run_and_count(&mut test, totals)
 }
 
 /// Cargo, to build the tests of the whole workspace and the plugin that they load. Always the whole: of a part of it other
@@ -108,6 +115,9 @@ pub(crate) fn build_command(workspace: &Workspace, offline: bool) -> Command {
     let mut cargo = workspace.cargo();
     if offline {
         cargo.env("CARGO_NET_OFFLINE", "true");
+    }
+    if std::env::var_os("RUST_BACKTRACE").is_none() {
+        cargo.env("RUST_BACKTRACE", "1");
     }
     cargo.args(["test", "--workspace"]);
     cargo
@@ -121,8 +131,14 @@ pub(crate) struct Totals {
     ignored: u64,
     /// Something that ran them failed.
     pub(crate) broken: bool,
-    /// What was not run, and why: how many tests, where that is known.
-    skipped: BTreeMap<String, u64>,
+    /// What was not run, and why: which tests, where that is known.
+    skipped: BTreeMap<String, Vec<String>>,
+    /// All that were started.
+    started: BTreeSet<String>,
+    /// The test whose output is read.
+    current: String,
+    /// What is to be said of some of those that passed.
+    remarks: Vec<String>,
 }
 
 impl Totals {
@@ -132,21 +148,59 @@ impl Totals {
             self.passed += number_before(result, " passed");
             self.failed += number_before(result, " failed");
             self.ignored += number_before(result, " ignored");
+        } else if let Some((test, _)) = line.strip_prefix("test ").and_then(|line| line.split_once(" ... ")) {
+            self.started.insert(test.to_owned());
+        } else if let Some(test) =
+            line.strip_prefix("---- ").and_then(|line| line.strip_suffix(" stdout ----"))
+        {
+            test.clone_into(&mut self.current);
         } else if let Some((_, reason)) = line.split_once(": skipped, ") {
-            *self.skipped.entry(reason.to_owned()).or_default() += 1;
+            self.skipped.entry(reason.to_owned()).or_default().push(self.current.clone());
         }
     }
 
     /// Notes tests that are not run.
     pub(crate) fn skip(&mut self, which: &str, reason: &str) {
-        self.skipped.insert(format!("all {which}: {reason}"), 0);
+        self.skipped.insert(format!("all {which}: {reason}"), Vec::new());
+    }
+
+    /// Whether tests were skipped for a reason that begins so.
+    pub(crate) fn skips(&self, reason: &str) -> bool {
+        self.skipped.keys().any(|skipped| skipped.starts_with(reason))
+    }
+
+    /// Adds what came of tests that were skipped for a reason that begins so, and were run again in another way: `how`, in
+    /// words.
+    pub(crate) fn replace(&mut self, reason: &str, again: Self, how: &str) {
+        for (_, tests) in self.skipped.iter_mut().filter(|(skipped, _)| skipped.starts_with(reason)) {
+            let skipped = tests.len();
+            tests.retain(|test| !again.started.contains(test));
+            self.passed -= (skipped - tests.len()) as u64;
+        }
+        self.skipped.retain(|skipped, tests| !skipped.starts_with(reason) || !tests.is_empty());
+        let skipped: usize = again.skipped.values().map(Vec::len).sum();
+        self.remarks
+            .push(format!("{} of those that passed {how}", again.passed.saturating_sub(skipped as u64)));
+        self.passed += again.passed;
+        self.failed += again.failed;
+        self.ignored += again.ignored;
+        self.broken |= again.broken;
+        for (reason, tests) in again.skipped {
+            self.skipped.entry(reason).or_default().extend(tests);
+        }
     }
 
     /// Prints the sums and what was skipped; an error if a test failed or none ran.
     pub(crate) fn check(&self, filter: Option<&str>) -> anyhow::Result<()> {
         println!("\n{} passed, {} failed, {} ignored", self.passed, self.failed, self.ignored);
-        for (reason, count) in &self.skipped {
-            let count = if *count > 0 { format!("{count} of those that passed: ") } else { String::new() };
+        for remark in &self.remarks {
+            println!("{remark}");
+        }
+        for (reason, tests) in &self.skipped {
+            let count = match tests.len() {
+                0 => String::new(),
+                count => format!("{count} of those that passed: "),
+            };
             println!("SKIPPED {count}{reason}");
         }
         if self.failed > 0 || self.broken {
@@ -194,7 +248,7 @@ fn number_before(text: &str, word: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::number_before;
+    use super::{Totals, number_before};
 
     #[test]
     fn numbers_of_a_result_line_are_found() {
@@ -203,5 +257,32 @@ mod tests {
         assert_eq!(number_before(line, " failed"), 3);
         assert_eq!(number_before(line, " ignored"), 0);
         assert_eq!(number_before(line, " skipped"), 0);
+    }
+
+    fn totals(output: &str) -> Totals {
+        let mut totals = Totals::default();
+        output.lines().for_each(|line| totals.add(line));
+        totals
+    }
+
+    #[test]
+    fn tests_that_run_again_count_once() {
+        let mut first = totals(
+            "test a ... ok\ntest b ... ok\ntest m::c ... ok\ntest d ... ok\n---- a stdout ----\na: skipped, no driver: none\n\
+             ---- m::c stdout ----\nc: skipped, no driver: none\n---- d stdout ----\nd: skipped, no driver: none\n\
+             test result: ok. 4 passed; 0 failed; 0 ignored",
+        );
+        assert!(first.skips("no driver") && !first.skips("driver"));
+        let again = totals(
+            "test a ... FAILED\ntest m::c ... ok\ntest e ... ok\n---- m::c stdout ----\nc: skipped, too little\n\
+             test result: FAILED. 2 passed; 1 failed; 0 ignored",
+        );
+        first.replace("no driver", again, "ran again");
+        // b, d, c, e; a.
+        assert_eq!((first.passed, first.failed), (4, 1));
+        assert_eq!(first.remarks, ["1 of those that passed ran again"]);
+        let skipped: Vec<_> =
+            first.skipped.iter().map(|(reason, tests)| (reason.as_str(), tests.len())).collect();
+        assert_eq!(skipped, [("no driver: none", 1), ("too little", 1)]);
     }
 }
