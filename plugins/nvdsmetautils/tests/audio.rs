@@ -19,6 +19,7 @@ fn audio(buffer: &gst::BufferRef) -> AudioFrame {
 
 #[test]
 fn the_frame_is_told_by_the_caps() {
+    init();
     let mut buffer = gst::Buffer::with_size(480 * 8).unwrap();
     buffer.make_mut().set_pts(gst::ClockTime::from_mseconds(10));
     let inserted = Line::start("nvdsmetainsert", AUDIO).push(buffer);
