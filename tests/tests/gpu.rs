@@ -1,9 +1,12 @@
 //! Frames in a GPU's memory, to it and from it. Without a GPU these tests say so, and pass; `cargo xtask test` then runs them
 //! with what stands in for CUDA's driver.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
+use std::{env, fs};
 
 use nvdsucx_tests::compare::eventually;
+use nvdsucx_tests::environment::CUDA_STAND_IN;
 use nvdsucx_tests::peer::{Peer, SOON};
 use nvdsucx_tests::{Link, Pairing, Transport};
 
@@ -101,6 +104,13 @@ fn gpu_to_gpu() {
     }
 }
 
+/// What a process has open of memory that stands in for a GPU's: the numbers of the files.
+fn allocations(peer: &Peer) -> BTreeSet<String> {
+    let maps = fs::read_to_string(format!("/proc/{}/maps", peer.pid())).expect("maps");
+    let ours = maps.lines().filter(|line| line.contains("/memfd:cuda-stand-in-"));
+    ours.filter_map(|line| line.split_whitespace().nth(4)).map(str::to_owned).collect()
+}
+
 #[test]
 fn messages_between_processes_go_from_gpu_to_gpu() {
     let test = "messages_between_processes_go_from_gpu_to_gpu";
@@ -119,6 +129,12 @@ fn messages_between_processes_go_from_gpu_to_gpu() {
             let stats = peer.ask("stats", "stats ");
             assert!(stats.contains("cuda_ipc/"), "{stats}");
         }
+        // What stands in for the driver shows whether that way was taken, too.
+        let both = [&sender, &receiver].map(allocations);
+        assert!(
+            env::var_os(CUDA_STAND_IN).is_none() || !both[0].is_disjoint(&both[1]),
+            "{pairing:?}: {both:?}"
+        );
     }
 }
 
