@@ -140,7 +140,7 @@ pub(crate) fn range(address: Address) -> Result<(Address, usize)> {
     Ok((start, allocation.map.len()))
 }
 
-/// A `CUpointer_attribute` of an address, and its length in bytes; of an address that is not of a GPU's memory, what says so.
+/// A `CUpointer_attribute` of an address in a GPU's memory, and the length of it in bytes.
 pub(crate) fn attribute(attribute: i32, address: Address) -> Result<(u64, usize)> {
     let allocations = allocations();
     let (start, allocation) = find(&allocations, address).ok_or(Error::InvalidValue)?;
