@@ -11,7 +11,7 @@ use crate::test::{Totals, run_and_count};
 /// How tests say that they are skipped for want of it.
 const NO_DRIVER: &str = "cannot load libcuda.so.1";
 /// The tests' programs, of any package, that it makes a difference to.
-const PROGRAMS: &[&str] = &["absent", "gpu", "gpu_leaks", "ipc", "leaks"];
+const PROGRAMS: &[&str] = &["absent", "gpu", "gpu_full", "gpu_leaks", "ipc", "leaks"];
 /// Tells tests where it is.
 const CUDA_STAND_IN: &str = "NVDSUCX_CUDA_STAND_IN";
 /// The libraries that it is loaded as.

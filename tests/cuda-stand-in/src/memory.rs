@@ -58,7 +58,7 @@ pub(crate) fn allocate(len: usize) -> Result<Address> {
     if len == 0 {
         return Err(Error::InvalidValue);
     }
-    if len > TOTAL {
+    if len > free_bytes()? {
         return Err(Error::OutOfMemory);
     }
     let file = memfd_create(file_name(device), MemfdFlags::CLOEXEC).map_err(|_| Error::OutOfMemory)?;
