@@ -252,13 +252,18 @@ impl Links {
         if !all_devices {
             return Ok(&self.ucx.worker);
         }
-        let ucx = match self.ucx_with_all_devices.take() {
-            Some(ucx) => ucx,
-            // Never again if it fails.
-            None => Ucx::with_all_devices(&self.config, self.hello.ucx_client_id)
-                .inspect_err(|_| self.hello.devices.clear())?,
-        };
-        Ok(&self.ucx_with_all_devices.insert(ucx).worker)
+        if self.ucx_with_all_devices.is_none() {
+            match Ucx::with_all_devices(&self.config, self.hello.ucx_client_id) {
+                Ok(ucx) => self.ucx_with_all_devices = Some(ucx),
+                Err(status) => {
+                    // Peers are not told again that it may be.
+                    self.hello.devices.clear();
+                    self.notify(Notice::Log(format!("UCX cannot be brought up with all devices: {status}")));
+                    return Err(status);
+                }
+            }
+        }
+        Ok(&self.ucx_with_all_devices.as_ref().unwrap_or(&self.ucx).worker)
     }
 
     /// What to sleep on, after [`arm`](Self::arm): the front door, and UCX.
