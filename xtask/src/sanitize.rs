@@ -29,13 +29,16 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
         return Ok(());
     }
     setup::ensure(&[For::Sanitizing], false)?;
+    let suppressions = workspace.root.join("xtask/src/valgrind.supp");
     for program in programs(workspace)? {
         let folder = program.folder;
         if program.path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(NOT_UNDER_VALGRIND))
         {
             continue;
         }
-        shell::run(Command::new(VALGRIND[0]).args(&VALGRIND[1..]).arg(program.path).current_dir(folder))?;
+        let mut valgrind = Command::new(VALGRIND[0]);
+        valgrind.args(&VALGRIND[1..]).arg(format!("--suppressions={}", suppressions.display()));
+        shell::run(valgrind.arg(program.path).current_dir(folder))?;
     }
     println!("AddressSanitizer and valgrind found nothing");
     println!(
