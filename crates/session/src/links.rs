@@ -177,10 +177,8 @@ pub(crate) struct Links {
     pub(crate) shut_until: Option<Instant>,
     pub(crate) strangers: Strangers,
     last_link: u64,
-    // After the endpoints above, which are of them.
+    // After the endpoints above, which are of it.
     ucx: Ucx,
-    /// For peers with a GPU on this host, once there is one.
-    ucx_with_all_devices: Option<Ucx>,
 }
 
 impl Links {
@@ -222,7 +220,6 @@ impl Links {
             strangers: Strangers::new(Instant::now()),
             last_link: LISTENER,
             ucx,
-            ucx_with_all_devices: None,
         };
         if let Some(warning) = links.config.key.as_ref().and_then(Key::warning) {
             let warning = Notice::Warning(warning.to_owned());
@@ -240,42 +237,29 @@ impl Links {
     }
 
     pub(crate) fn context(&self) -> &Context {
-        &self.ucx.context
-    }
-
-    fn workers(&self) -> impl Iterator<Item = &Worker> {
-        [Some(&self.ucx), self.ucx_with_all_devices.as_ref()].into_iter().flatten().map(|ucx| &ucx.worker)
+        self.ucx.context()
     }
 
     /// The worker for a peer.
     pub(crate) fn worker(&mut self, all_devices: bool) -> Result<&Worker, Status> {
-        if !all_devices {
-            return Ok(&self.ucx.worker);
+        if all_devices && let Err(status) = self.ucx.use_all_devices(&self.config, self.hello.ucx_client_id) {
+            // Peers are not told again that it may be.
+            self.hello.devices.clear();
+            self.notify(Notice::Log(format!("UCX cannot be brought up with all devices: {status}")));
+            return Err(status);
         }
-        if self.ucx_with_all_devices.is_none() {
-            match Ucx::with_all_devices(&self.config, self.hello.ucx_client_id) {
-                Ok(ucx) => self.ucx_with_all_devices = Some(ucx),
-                Err(status) => {
-                    // Peers are not told again that it may be.
-                    self.hello.devices.clear();
-                    self.notify(Notice::Log(format!("UCX cannot be brought up with all devices: {status}")));
-                    return Err(status);
-                }
-            }
-        }
-        Ok(&self.ucx_with_all_devices.as_ref().unwrap_or(&self.ucx).worker)
+        Ok(self.ucx.worker(all_devices))
     }
 
     /// What to sleep on, after [`arm`](Self::arm): the front door, and UCX.
     pub(crate) fn event_fds(&self) -> [BorrowedFd<'_>; 3] {
-        let ucx = self.ucx.worker.event_fd();
-        let other = self.ucx_with_all_devices.as_ref().map(|ucx| ucx.worker.event_fd());
-        [self.watch.fd(), ucx, other.unwrap_or(ucx)]
+        let [ucx, other] = self.ucx.event_fds();
+        [self.watch.fd(), ucx, other]
     }
 
     /// Prepares UCX for a sleep. If it cannot be armed there is work, or an error that the next round reports.
     pub(crate) fn arm(&self) -> bool {
-        self.workers().all(|worker| matches!(worker.arm(), Ok(true)))
+        self.ucx.arm()
     }
 
     pub(crate) fn notify(&mut self, notice: Notice) {
@@ -372,8 +356,8 @@ impl Links {
 
     /// Lets UCX work and handles what happened. Returns whether anything did; [`take_events`](Self::take_events) has it.
     pub(crate) fn progress(&mut self) -> bool {
-        let mut busy = self.workers().fold(false, |busy, worker| worker.progress() | busy);
-        while let Some(event) = self.next_event() {
+        let mut busy = self.ucx.progress();
+        while let Some(event) = self.ucx.next_event() {
             busy = true;
             match event {
                 Event::ConnectionRequest(request) => self.connection_request(request),
@@ -391,10 +375,6 @@ impl Links {
             }
         }
         busy
-    }
-
-    fn next_event(&self) -> Option<Event> {
-        self.workers().find_map(Worker::next_event)
     }
 
     pub(crate) fn take_events(&mut self) -> Vec<LinkEvent> {
@@ -595,18 +575,14 @@ impl Links {
         endpoint.send(wire::AM_CONTROL, header, vec![Region::from(body)], SendMode::Eager, 0);
     }
 
-    fn max_header(&self) -> usize {
-        self.workers().map(Worker::max_header).min().unwrap_or_default()
-    }
-
     /// Whether the header of a frame goes before its data, and not behind it.
     pub(crate) fn fits_inline(&self, header: &wire::FrameHeader) -> bool {
-        header.encode_for(0, self.max_header()).trailer.is_empty()
+        header.encode_for(0, self.ucx.max_header()).trailer.is_empty()
     }
 
     pub(crate) fn send_frame(&mut self, to: LinkId, header: &wire::FrameHeader, regions: &[Region]) {
         let Some(Link { endpoint: Some(endpoint), theirs, mode, .. }) = self.links.get(&to) else { return };
-        let encoded = header.encode_for(theirs.token, self.max_header());
+        let encoded = header.encode_for(theirs.token, self.ucx.max_header());
         let mut regions = regions.to_vec();
         if !encoded.trailer.is_empty() {
             regions.push(Region::from(encoded.trailer));

@@ -1,33 +1,97 @@
 //! UCX, brought up: with the device that a connection comes by, or with all that it finds.
 
+use std::os::fd::BorrowedFd;
+
 use nvdsucx_wire as wire;
-use ucp::{Context, MemoryKind, Setting, Status, Worker};
+use ucp::{Context, Event, MemoryKind, Setting, Status, Worker};
 
 use crate::{Config, host};
 
 const CM_USE_ALL_DEVICES: &str = "CM_USE_ALL_DEVICES";
 
-pub(crate) struct Ucx {
+/// UCX for one way of choosing devices.
+struct Instance {
     // Before the context, which it is of.
-    pub(crate) worker: Worker,
-    pub(crate) context: Context,
+    worker: Worker,
+    context: Context,
+}
+
+/// Connections keep to the interface that they come by: the one that the user named. Any two releases of UCX connect.
+/// Between two processes with a GPU that is not enough, so there may be a second worker, which uses all devices.
+pub(crate) struct Ucx {
+    own: Instance,
+    with_all_devices: Option<Instance>,
 }
 
 impl Ucx {
-    /// Connections keep to the interface that they come by: the one that the user named. Any two releases of UCX connect.
     pub(crate) fn new(config: &Config, client_id: u64) -> Result<Self, Status> {
-        Self::with(config, client_id, &[Setting { name: CM_USE_ALL_DEVICES, value: "n", force: false }])
+        let one_device = [Setting { name: CM_USE_ALL_DEVICES, value: "n", force: false }];
+        let own = Instance::new(config, client_id, &one_device)?;
+        Ok(Self { own, with_all_devices: None })
     }
 
-    /// Connections use every device, those between GPUs as well. Both ends must have it so, and the same release.
-    pub(crate) fn with_all_devices(config: &Config, client_id: u64) -> Result<Self, Status> {
-        // Of two interfaces of one host none is faster than the other.
-        let one_rail = Setting { name: "MAX_RNDV_RAILS", value: "1", force: false };
-        let all_devices = Setting { name: CM_USE_ALL_DEVICES, value: "y", force: false };
-        Self::with(config, client_id, &[all_devices, one_rail])
+    /// From now on there is a worker that uses every device, those between GPUs as well: for peers that have it so, too, and
+    /// run the same release.
+    pub(crate) fn use_all_devices(&mut self, config: &Config, client_id: u64) -> Result<(), Status> {
+        if self.with_all_devices.is_none() {
+            // Of two interfaces of one host none is faster than the other.
+            let one_rail = Setting { name: "MAX_RNDV_RAILS", value: "1", force: false };
+            let all_devices = Setting { name: CM_USE_ALL_DEVICES, value: "y", force: false };
+            self.with_all_devices = Some(Instance::new(config, client_id, &[all_devices, one_rail])?);
+        }
+        Ok(())
     }
 
-    fn with(config: &Config, client_id: u64, settings: &[Setting<'_>]) -> Result<Self, Status> {
+    fn workers(&self) -> impl Iterator<Item = &Worker> {
+        [Some(&self.own), self.with_all_devices.as_ref()].into_iter().flatten().map(|ucx| &ucx.worker)
+    }
+
+    pub(crate) fn worker(&self, all_devices: bool) -> &Worker {
+        &self.with_all_devices.as_ref().filter(|_| all_devices).unwrap_or(&self.own).worker
+    }
+
+    /// What memory is shared and registered in.
+    pub(crate) fn context(&self) -> &Context {
+        &self.own.context
+    }
+
+    /// Lets UCX work. Returns whether there was something to do.
+    pub(crate) fn progress(&self) -> bool {
+        self.workers().fold(false, |busy, worker| worker.progress() | busy)
+    }
+
+    pub(crate) fn next_event(&self) -> Option<Event> {
+        self.workers().find_map(Worker::next_event)
+    }
+
+    /// What to sleep on; one of them twice, if it is the only one.
+    pub(crate) fn event_fds(&self) -> [BorrowedFd<'_>; 2] {
+        [false, true].map(|all_devices| self.worker(all_devices).event_fd())
+    }
+
+    /// Prepares for a sleep. If it cannot be armed there is work, or an error that the next round reports.
+    pub(crate) fn arm(&self) -> bool {
+        self.workers().all(|worker| matches!(worker.arm(), Ok(true)))
+    }
+
+    /// Longest header that every worker can send.
+    pub(crate) fn max_header(&self) -> usize {
+        self.worker(false).max_header().min(self.worker(true).max_header())
+    }
+
+    /// Names those that may use [all devices](Self::use_all_devices) with this process. Empty if it has no GPU, for which that
+    /// is worth while, or the user has settled which devices UCX uses.
+    pub(crate) fn devices(&self, config: &Config) -> String {
+        let settled = std::env::var_os(format!("UCX_{CM_USE_ALL_DEVICES}")).is_some();
+        if settled || !config.high_performance || !self.own.context.knows(MemoryKind::Cuda) {
+            return String::new();
+        }
+        host::devices().unwrap_or_default()
+    }
+}
+
+impl Instance {
+    fn new(config: &Config, client_id: u64, settings: &[Setting<'_>]) -> Result<Self, Status> {
         let mut settings = settings.to_vec();
         if !config.high_performance {
             settings.push(Setting { name: "TLS", value: "tcp,cuda", force: true });
@@ -39,15 +103,5 @@ impl Ucx {
         let context = Context::new(&config.name, &settings)?;
         let worker = Worker::new(&context, client_id, &[wire::AM_CONTROL, wire::AM_FRAME])?;
         Ok(Self { worker, context })
-    }
-
-    /// Names those that may use [all devices](Self::with_all_devices) with this process. Empty if it has no GPU, for which that
-    /// is worth while, or the user has settled which devices UCX uses.
-    pub(crate) fn devices(&self, config: &Config) -> String {
-        let settled = std::env::var_os(format!("UCX_{CM_USE_ALL_DEVICES}")).is_some();
-        if settled || !config.high_performance || !self.context.knows(MemoryKind::Cuda) {
-            return String::new();
-        }
-        host::devices().unwrap_or_default()
     }
 }
