@@ -1,7 +1,6 @@
 //! Shared memory is there as long as somebody needs it, and not longer, whoever goes when and how.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nvdsucx_tests::compare::{assert_same_buffers, assert_same_lines, eventually};
 use nvdsucx_tests::link::{CONNECTED, DISCONNECTED};
@@ -161,15 +160,13 @@ fn clients_that_come_and_go_leave_nothing_behind() {
         }
         server.assert_no_error();
         // The first rounds make what later ones use again; and a connection may be torn down a moment later.
-        let (most, deadline) = (usage[4], Instant::now() + SOON);
-        loop {
+        println!("after each round: {usage:?}");
+        let most = usage[4];
+        eventually("as little as after five rounds", SOON, || {
             let now = room_taken(&room, server.pid());
-            if now.iter().zip(most).all(|(now, most)| *now <= most) {
-                break;
-            }
-            assert!(Instant::now() < deadline, "{usage:?} after each round, {now:?} at last");
-            thread::sleep(Duration::from_millis(20));
-        }
+            let less = now.iter().zip(most).all(|(now, most)| *now <= most);
+            less.then_some(())
+        });
         server.stop();
     }
     room.assert_empty();
