@@ -20,19 +20,16 @@ pub struct Context {
 }
 
 impl Context {
-    /// A new one on the GPU `device`, counted from 0. It takes some hundred megabytes of the GPU's memory: elements should share
-    /// one ([`Context::for_element`]).
+    /// The primary one of the GPU `device`, counted from 0, which CUDA's runtime and UCX use as well. It takes some hundred
+    /// megabytes of the GPU's memory, once in a process, and stays for as long as that lives.
     pub fn new(device: u32) -> Result<Self, Error> {
         let driver = Driver::get()?;
-        driver.device(device)?;
-        let library = GstCuda::get()?;
-        // SAFETY: gives a reference that is ours, or NULL.
-        let object: Option<gst::Object> = unsafe { from_glib_full((library.context_new)(device)) };
-        match object {
-            Some(object) => Self::from_object(object),
-            // GStreamer only logs why: the driver should say the same to us.
-            None => driver.primary_context(device).and(Err(Error::Refused { what: "make a CUDA context" })),
-        }
+        let number = driver.device(device)?;
+        let primary = driver.primary_context(device)?;
+        // SAFETY: the context stays. Gives a reference that is ours, or NULL.
+        let object: Option<gst::Object> =
+            unsafe { from_glib_full((GstCuda::get()?.context_new_wrapped)(primary, number)) };
+        Self::from_object(object.ok_or(Error::Refused { what: "take the GPU's CUDA context" })?)
     }
 
     /// The one of a memory of the GPU.
@@ -84,6 +81,14 @@ impl Context {
         Ok(uuid)
     }
 
+    /// That of the same GPU in which memory of other processes is opened.
+    ///
+    /// Of all the contexts of a process, CUDA lets a single one open what another process has on a GPU; UCX takes the primary
+    /// one. The others of the same GPU reach the memory as well.
+    pub(crate) fn primary(&self) -> Result<CuContext, Error> {
+        Driver::get()?.primary_context(self.device())
+    }
+
     /// Makes it current on this thread, until what is returned is dropped.
     pub fn enter(&self) -> Result<Entered<'_>, Error> {
         Entered::new(self.handle)
@@ -92,11 +97,10 @@ impl Context {
     /// Makes it current on this thread, for good, as UCX wants it: a clone of it has to be kept for as long. Can be called again
     /// and again.
     pub fn make_current(&self) -> Result<(), Error> {
-        let driver = Driver::get()?;
-        // In that context alone UCX opens other processes' memory; without it, memory of the same GPU is out of reach.
-        driver.primary_context(self.device())?;
+        // UCX wants that one as well.
+        self.primary()?;
         // SAFETY: the context lives. Should it end nevertheless, CUDA refuses it.
-        unsafe { driver.ctx_set_current(self.handle) }
+        unsafe { Driver::get()?.ctx_set_current(self.handle) }
     }
 
     /// Waits until all is done that the GPU was given in this context.

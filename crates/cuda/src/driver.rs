@@ -21,7 +21,7 @@ pub(crate) type CuContext = usize;
 /// `CUstream`, a handle.
 pub(crate) type CuStream = usize;
 /// `CUdevice`.
-type CuDevice = c_int;
+pub(crate) type CuDevice = c_int;
 /// `CUdeviceptr`.
 pub(crate) type CuDevicePtr = u64;
 

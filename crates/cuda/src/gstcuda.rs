@@ -1,6 +1,6 @@
 //! GStreamer's library for CUDA, `libgstcuda-1.0.so.0`.
 
-use std::ffi::{c_int, c_uint, c_void};
+use std::ffi::{c_int, c_void};
 use std::sync::OnceLock;
 
 use gst::ffi::{
@@ -10,7 +10,7 @@ use gst::glib::ffi::{GDestroyNotify, GFALSE, gboolean};
 use gst_video::ffi::GstVideoInfo;
 use libloading::os::unix::Library;
 
-use crate::driver::{CuDevicePtr, Driver};
+use crate::driver::{CuContext, CuDevice, CuDevicePtr, Driver};
 use crate::{Error, library};
 
 const NAME: &str = "libgstcuda-1.0.so.0";
@@ -79,7 +79,7 @@ functions! {
     load_library = "gst_cuda_load_library": unsafe extern "C" fn() -> gboolean;
     memory_init_once = "gst_cuda_memory_init_once": unsafe extern "C" fn();
     is_cuda_memory = "gst_is_cuda_memory": unsafe extern "C" fn(*mut GstMemory) -> gboolean;
-    context_new = "gst_cuda_context_new": unsafe extern "C" fn(c_uint) -> *mut CudaContext;
+    context_new_wrapped = "gst_cuda_context_new_wrapped": unsafe extern "C" fn(CuContext, CuDevice) -> *mut CudaContext;
     context_get_handle = "gst_cuda_context_get_handle": unsafe extern "C" fn(*mut CudaContext) -> *mut c_void;
     context_new_cuda_context = "gst_context_new_cuda_context": unsafe extern "C" fn(*mut CudaContext) -> *mut GstContext;
     buffer_pool_new = "gst_cuda_buffer_pool_new": unsafe extern "C" fn(*mut CudaContext) -> *mut GstBufferPool;

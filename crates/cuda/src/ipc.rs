@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ucp::{MemoryKind, Region};
 
-use crate::driver::{Attribute, CuDevicePtr, Driver, IpcHandle, LAZY_ENABLE_PEER_ACCESS};
+use crate::driver::{Attribute, CuContext, CuDevicePtr, Driver, IpcHandle, LAZY_ENABLE_PEER_ACCESS};
 use crate::{Context, Entered, Error};
 
 /// Length of what names an allocation to other processes, in bytes.
@@ -57,21 +57,24 @@ fn device_ptr(region: &Region) -> Result<(&'static Driver, CuDevicePtr), Error> 
 pub struct Opened {
     start: CuDevicePtr,
     len: usize,
-    context: Context,
+    /// The primary one.
+    context: CuContext,
 }
 
 impl Opened {
-    /// Opens an allocation of at least `len` bytes. Handle and length come from the other process and are not trusted.
+    /// Opens an allocation of at least `len` bytes, for the GPU of `context`. Handle and length come from the other process and
+    /// are not trusted.
     ///
     /// A process cannot open its own allocations.
     pub fn open(context: &Context, handle: &[u8; HANDLE_LEN], len: usize) -> Result<Arc<Self>, Error> {
         let driver = Driver::get()?;
-        let _entered = context.enter()?;
+        let context = context.primary()?;
+        let _entered = Entered::new(context)?;
         let mut start = 0;
         // SAFETY: writes to the variable. The driver refuses handles that are none.
         unsafe { driver.ipc_open_mem_handle(&mut start, IpcHandle(*handle), LAZY_ENABLE_PEER_ACCESS) }?;
         // Closes it, if it is too short.
-        let opened = Self { start, len, context: context.clone() };
+        let opened = Self { start, len, context };
         let (base, whole) = driver.range(start)?;
         let there = start.checked_sub(base).map_or(0, |offset| whole.saturating_sub(offset as usize));
         if len > there {
@@ -96,7 +99,7 @@ impl Opened {
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        if let (Ok(driver), Ok(_entered)) = (Driver::get(), self.context.enter()) {
+        if let (Ok(driver), Ok(_entered)) = (Driver::get(), Entered::new(self.context)) {
             // SAFETY: it was opened in this context, and nobody has a region of it any more. It fails only if the context is
             // lost, and the mapping with it.
             let _ = unsafe { driver.ipc_close_mem_handle(self.start) };

@@ -30,6 +30,7 @@ errors! {
     NoDevice = 100 c"CUDA_ERROR_NO_DEVICE",
     InvalidDevice = 101 c"CUDA_ERROR_INVALID_DEVICE",
     InvalidContext = 201 c"CUDA_ERROR_INVALID_CONTEXT",
+    InvalidHandle = 400 c"CUDA_ERROR_INVALID_HANDLE",
     NotFound = 500 c"CUDA_ERROR_NOT_FOUND",
     ContextIsDestroyed = 709 c"CUDA_ERROR_CONTEXT_IS_DESTROYED",
     NotSupported = 801 c"CUDA_ERROR_NOT_SUPPORTED",

@@ -74,6 +74,8 @@ functions! {
     cuCtxGetId(context: Handle, id: Out<u64>) => id.put(context::of_or_current(context)?.0 as u64);
     cuCtxSynchronize() => current().map(drop);
     cuCtxSetFlags(_flags: c_uint) => current().map(drop);
+    cuCtxGetLimit(limit: Out<usize>, _which: c_int) => current().and(limit.put(0));
+    cuCtxSetLimit(_which: c_int, _limit: usize) => current().map(drop);
     cuCtxEnablePeerAccess(_peer: Handle, _flags: c_uint) => current().map(drop);
     cuCtxDisablePeerAccess(_peer: Handle) => current().map(drop);
 
@@ -87,7 +89,7 @@ functions! {
         start.put(memory::allocate(row.checked_mul(height).ok_or(Error::InvalidValue)?)?)?;
         pitch.put(row)
     };
-    cuMemFree_v2(start: Address) => if start == 0 { Ok(()) } else { memory::free(start, false) };
+    cuMemFree_v2(start: Address) => if start == 0 { Ok(()) } else { memory::free(start) };
     cuMemAllocHost_v2(start: Out<Address>, len: usize) => start.put(memory::allocate_pinned(len)?);
     cuMemHostAlloc(start: Out<Address>, len: usize, _flags: c_uint) => start.put(memory::allocate_pinned(len)?);
     cuMemFreeHost(start: Address) => memory::free_pinned(start);
@@ -115,10 +117,12 @@ functions! {
     cuPointerSetAttribute(_value: Untyped, _attribute: c_int, _address: Address) => Ok(());
 
     cuIpcGetMemHandle(handle: Out<IpcHandle>, address: Address) => handle.put(memory::export(address)?);
+    // What GStreamer looks for is the name of before CUDA 11.
+    cuIpcOpenMemHandle(start: Out<Address>, handle: IpcHandle, _flags: c_uint) => start.put(memory::open(handle)?);
     cuIpcOpenMemHandle_v2(start: Out<Address>, handle: IpcHandle, _flags: c_uint) => {
         start.put(memory::open(handle)?)
     };
-    cuIpcCloseMemHandle(start: Address) => memory::free(start, true);
+    cuIpcCloseMemHandle(start: Address) => memory::close(start);
 
     cuMemcpyDtoH_v2(to: Address, from: Address, len: usize) => copy(Place::Host(to), Place::Device(from), len);
     cuMemcpyHtoD_v2(to: Address, from: Address, len: usize) => copy(Place::Device(to), Place::Host(from), len);

@@ -28,8 +28,14 @@ struct Allocation {
     context: Handle,
     /// In this process, for ever.
     id: u64,
-    /// By which others open it; `None` if it is another process's.
-    file: Option<File>,
+    owner: Owner,
+}
+
+enum Owner {
+    /// This process; others open it by that.
+    Us(File),
+    /// Another: what it is opened by, and how often.
+    Other { handle: IpcHandle, opened: usize },
 }
 
 type Allocations = BTreeMap<Address, Allocation>;
@@ -64,27 +70,37 @@ pub(crate) fn allocate(len: usize) -> Result<Address> {
     let file = memfd_create(file_name(device), MemfdFlags::CLOEXEC).map_err(|_| Error::OutOfMemory)?;
     let file = File::from(file);
     file.set_len(len as u64).map_err(|_| Error::OutOfMemory)?;
-    insert(&file, device, Some(&file))
+    let map = MmapRaw::map_raw(&file).map_err(|_| Error::OutOfMemory)?;
+    insert(&mut allocations(), map, device, Owner::Us(file))
 }
 
-/// Maps a file.
-fn insert(file: &File, device: usize, own: Option<&File>) -> Result<Address> {
+fn insert(allocations: &mut Allocations, map: MmapRaw, device: usize, owner: Owner) -> Result<Address> {
     static IDS: AtomicU64 = AtomicU64::new(1);
     let (context, _) = current()?;
-    let map = MmapRaw::map_raw(file).map_err(|_| Error::OutOfMemory)?;
-    let own = own.map(File::try_clone).transpose().map_err(|_| Error::OutOfMemory)?;
     let start = map.as_ptr() as Address;
     let id = IDS.fetch_add(1, Relaxed);
-    allocations().insert(start, Allocation { map, device, context, id, file: own });
+    allocations.insert(start, Allocation { map, device, context, id, owner });
     Ok(start)
 }
 
-/// Unmaps what was allocated here, or opened.
-pub(crate) fn free(start: Address, opened: bool) -> Result<()> {
+/// Unmaps what was allocated here.
+pub(crate) fn free(start: Address) -> Result<()> {
     current()?;
     let mut allocations = allocations();
     match allocations.get(&start) {
-        Some(allocation) if allocation.file.is_none() == opened => drop(allocations.remove(&start)),
+        Some(Allocation { owner: Owner::Us(_), .. }) => drop(allocations.remove(&start)),
+        _ => return Err(Error::InvalidValue),
+    }
+    Ok(())
+}
+
+/// Unmaps another process's, if it was opened once more than closed before.
+pub(crate) fn close(start: Address) -> Result<()> {
+    current()?;
+    let mut allocations = allocations();
+    match allocations.get_mut(&start) {
+        Some(Allocation { owner: Owner::Other { opened, .. }, .. }) if *opened > 1 => *opened -= 1,
+        Some(Allocation { owner: Owner::Other { .. }, .. }) => drop(allocations.remove(&start)),
         _ => return Err(Error::InvalidValue),
     }
     Ok(())
@@ -187,20 +203,33 @@ pub(crate) fn export(address: Address) -> Result<IpcHandle> {
     current()?;
     let allocations = allocations();
     let (_, allocation) = find(&allocations, address).ok_or(Error::InvalidValue)?;
-    let file = allocation.file.as_ref().ok_or(Error::InvalidValue)?;
+    let Owner::Us(file) = &allocation.owner else { return Err(Error::InvalidValue) };
     let number = file.metadata().map_err(|_| Error::InvalidValue)?.ino();
     let device = allocation.device as u64;
     Ok(IpcHandle::new([MAGIC, process::id().into(), file.as_raw_fd() as u64, number, device, 0, 0, 0]))
 }
 
-/// Opens another process's allocation.
+/// Opens another process's allocation. Of those that a process has on a GPU, one context opens all, or none; one that is open
+/// already stays where it is.
 pub(crate) fn open(handle: IpcHandle) -> Result<Address> {
-    current()?;
+    let (context, _) = current()?;
     let [magic, process, file, number, device, ..] = handle.words();
-    let device = usize::try_from(device).ok().filter(|device| *device < DEVICES);
-    let (MAGIC, Some(device)) = (magic, device) else { return Err(Error::InvalidValue) };
+    let gpu = usize::try_from(device).ok().filter(|device| *device < DEVICES);
+    let (MAGIC, Some(gpu)) = (magic, gpu) else { return Err(Error::InvalidValue) };
     if process == u64::from(process::id()) {
         return Err(Error::InvalidContext);
+    }
+    let mut allocations = allocations();
+    for (start, allocation) in allocations.iter_mut() {
+        let Owner::Other { handle: known, opened } = &mut allocation.owner else { continue };
+        let [_, its_process, _, _, its_device, ..] = known.words();
+        if (its_process, its_device) == (process, device) && allocation.context != context {
+            return Err(Error::InvalidHandle);
+        }
+        if known.words() == handle.words() {
+            *opened += 1;
+            return Ok(*start);
+        }
     }
     let path = format!("/proc/{process}/fd/{file}");
     let file = File::options().read(true).write(true).open(path).map_err(|_| Error::InvalidValue)?;
@@ -208,7 +237,8 @@ pub(crate) fn open(handle: IpcHandle) -> Result<Address> {
     if file.metadata().map_err(|_| Error::InvalidValue)?.ino() != number {
         return Err(Error::InvalidValue);
     }
-    insert(&file, device, None)
+    let map = MmapRaw::map_raw(&file).map_err(|_| Error::OutOfMemory)?;
+    insert(&mut allocations, map, gpu, Owner::Other { handle, opened: 1 })
 }
 
 /// Where bytes are.

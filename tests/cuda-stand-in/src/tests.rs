@@ -13,7 +13,7 @@ fn what_needs_a_context_fails_without_a_current_one() {
     std::thread::spawn(|| assert_eq!(context::current(), Err(Error::InvalidContext))).join().unwrap();
     let start = memory::allocate(1).unwrap();
     assert_eq!(context::pop(), Ok(context));
-    assert_eq!(memory::free(start, false), Err(Error::InvalidContext));
+    assert_eq!(memory::free(start), Err(Error::InvalidContext));
     context::destroy(context).unwrap();
     assert_eq!(context::push(context), Err(Error::InvalidContext));
 }
@@ -59,7 +59,7 @@ fn what_is_free_is_counted() {
     let before = memory::free_bytes().unwrap();
     let start = memory::allocate(LEN).unwrap();
     let taken = before - memory::free_bytes().unwrap();
-    memory::free(start, false).unwrap();
+    memory::free(start).unwrap();
     // Other tests have some, too.
     assert!(taken.abs_diff(LEN) < LEN / 2, "{taken} bytes are taken");
     assert!(before.abs_diff(memory::free_bytes().unwrap()) < LEN / 2);
