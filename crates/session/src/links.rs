@@ -251,6 +251,11 @@ impl Links {
         Ok(self.ucx.worker(all_devices))
     }
 
+    /// Whether GPUs copy what is under way.
+    pub(crate) fn is_copying(&self) -> bool {
+        self.ucx.is_copying()
+    }
+
     /// What to sleep on, after [`arm`](Self::arm): the front door, and UCX.
     pub(crate) fn event_fds(&self) -> [BorrowedFd<'_>; 3] {
         let [ucx, other] = self.ucx.event_fds();

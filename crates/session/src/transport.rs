@@ -16,6 +16,8 @@ use crate::{Config, Error, Notice};
 
 /// How long the thread looks for more to do before it sleeps. Waking it up again costs more than that.
 const SPIN: Duration = Duration::from_micros(20);
+/// The same while GPUs copy. To be woken by one takes longer than most copies, and it copies nothing else meanwhile.
+const SPIN_WHILE_COPYING: Duration = Duration::from_micros(250);
 
 /// The longest sleep. UCX can miss to wake a thread: its shared memory does so through abstract sockets, which do not reach
 /// another network namespace.
@@ -107,7 +109,7 @@ fn run<R: Role>(mut links: Links, mut role: R, doorbell: &Doorbell, stop: &Atomi
         let now = Instant::now();
         if busy {
             active = now;
-        } else if now < active + SPIN {
+        } else if now < active + if links.is_copying() { SPIN_WHILE_COPYING } else { SPIN } {
             std::hint::spin_loop();
         } else {
             let due = earliest(due, role.deadline());

@@ -64,6 +64,11 @@ impl Ucx {
         self.workers().find_map(Worker::next_event)
     }
 
+    /// Whether anything is under way to or from those that use all devices, which GPUs copy.
+    pub(crate) fn is_copying(&self) -> bool {
+        self.with_all_devices.as_ref().is_some_and(|ucx| ucx.worker.operations() > 0)
+    }
+
     /// What to sleep on; one of them twice, if it is the only one.
     pub(crate) fn event_fds(&self) -> [BorrowedFd<'_>; 2] {
         [false, true].map(|all_devices| self.worker(all_devices).event_fd())
