@@ -46,6 +46,7 @@ cargo xtask COMMAND [OPTIONS]
             --workload NAMES  of video, 4k, audio, text, live, objects (default: video, video touched, text, live); on a GPU:
                               cuda, which is cuda 1080p, cuda 4k, cuda 8k, cuda live
             --all             all workloads but cuda; video and 4k touched, too
+            --window N        buffers in flight at most (default: 8 of video, 128 of small ones; ucx_perftest's own is 32)
             --touch           the source writes and the receiver reads every byte (video only)
             --transport NAMES rows to measure (default: all that are here)
             --reps N          runs of each (default: 3)
@@ -196,6 +197,7 @@ fn parse() -> anyhow::Result<Task> {
             Long("transport") => bench.transports.extend(names(&parser.value()?.string()?)),
             Long("all") => bench.all = true,
             Long("touch") => bench.touch = true,
+            Long("window") => bench.window = Some(parser.value()?.parse()?),
             Long("reps") => bench.reps = parser.value()?.parse()?,
             Long("html") => bench.html = Some(PathBuf::from(parser.value()?)),
             Long("json") => bench.json = Some(PathBuf::from(parser.value()?)),
@@ -220,8 +222,18 @@ fn parse() -> anyhow::Result<Task> {
         "test" => (Task::Test(test), &["offline", "filter", "rdma", "newest", "hosts"]),
         "bench" => {
             bench.seconds = seconds.unwrap_or(bench.seconds);
-            const TAKES: &[&str] =
-                &["offline", "workload", "all", "touch", "transport", "reps", "seconds", "html", "json"];
+            const TAKES: &[&str] = &[
+                "offline",
+                "workload",
+                "all",
+                "touch",
+                "window",
+                "transport",
+                "reps",
+                "seconds",
+                "html",
+                "json",
+            ];
             (Task::Bench(bench), TAKES)
         }
         "bundle" => (

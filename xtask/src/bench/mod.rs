@@ -31,6 +31,8 @@ pub(crate) struct Options {
     pub(crate) all: bool,
     /// Every byte is written and read.
     pub(crate) touch: bool,
+    /// At most in flight, instead of what each workload has.
+    pub(crate) window: Option<u32>,
     /// All of them if not given.
     pub(crate) transports: Vec<String>,
     pub(crate) reps: usize,
@@ -47,6 +49,7 @@ impl Default for Options {
             workloads: Vec::new(),
             all: false,
             touch: false,
+            window: None,
             transports: Vec::new(),
             reps: 3,
             seconds: 1,
@@ -60,7 +63,9 @@ impl Default for Options {
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<Outcome> {
     ensure!(options.reps > 0, "--reps must not be 0");
     ensure!((1..=600).contains(&options.seconds), "--seconds must be from 1 to 600");
-    let cases = Case::select(&options.workloads, options.all, options.touch)?;
+    ensure!(options.window != Some(0), "--window must not be 0");
+    let mut cases = Case::select(&options.workloads, options.all, options.touch)?;
+    cases.iter_mut().for_each(|case| case.window = options.window);
     let wanted = Transport::select(&options.transports)?;
     let packages = ["gst-plugin-nvdsucx", "nvdsucx-bench"];
     workspace.prepare(&[For::Building, For::Running], &packages, options.offline)?;
@@ -138,7 +143,7 @@ fn measure(sides: &Sides, case: Case, transports: &[&'static Transport], reps: u
                 Kind::Alone => sides.measure_alone(case, rep),
                 Kind::Pipelines(pipelines) => sides.measure(case, transport, pipelines, rep),
                 Kind::Perftest { handles_errors } => {
-                    perftest::measure(case.workload, transport, *handles_errors, rep, sides.seconds)
+                    perftest::measure(case, transport, *handles_errors, rep, sides.seconds)
                 }
             };
             let progress = format!("{} {}/{reps} {:<16}", case.name(), rep + 1, transport.name);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 
 use super::pipelines::WARM_UP;
-use super::plan::{Role, Transport, Workload};
+use super::plan::{Case, Role, Transport};
 use super::process::{Ended, Process, Watch};
 use super::sample::{Sample, Side};
 
@@ -27,14 +27,14 @@ struct Run {
 }
 
 pub(super) fn measure(
-    workload: &Workload,
+    case: Case,
     transport: &Transport,
     handles_errors: bool,
     rep: usize,
     seconds: u32,
 ) -> anyhow::Result<Sample> {
-    let trial = (TRIAL_BYTES / u64::from(workload.bytes)).min(TRIAL_MESSAGES);
-    let run = |messages, warm_up| run(workload, transport, handles_errors, messages, warm_up, seconds);
+    let trial = (TRIAL_BYTES / u64::from(case.workload.bytes)).min(TRIAL_MESSAGES);
+    let run = |messages, warm_up| run(case, transport, handles_errors, messages, warm_up, seconds);
     let trial = run(trial, trial / 10)?;
     let (warm_up, messages) = (whole(trial.rate * WARM_UP), whole(trial.rate * f64::from(seconds)));
     let run = run(messages, warm_up)?;
@@ -60,7 +60,7 @@ pub(super) fn measure(
 }
 
 fn run(
-    workload: &Workload,
+    case: Case,
     transport: &Transport,
     handles_errors: bool,
     messages: u64,
@@ -87,10 +87,13 @@ fn run(
     server.wait_until_listening(port, Instant::now() + STARTS_WITHIN)?;
     let mut client = command(Role::Send);
     // Only the final line.
-    client.args(["127.0.0.1", "-t", "ucp_am_bw", "-f", "-s", &workload.bytes.to_string()]);
+    client.args(["127.0.0.1", "-t", "ucp_am_bw", "-f", "-s", &case.workload.bytes.to_string()]);
     // With error handling, as our endpoints have it: without, UCX chooses other transports.
     client.args(handles_errors.then_some("-e"));
     client.args(["-n", &messages.to_string(), "-w", &warm_up.to_string()]);
+    if let Some(window) = case.window {
+        client.args(["-O", &window.to_string()]);
+    }
     let client = Process::start("ucx_perftest client", &mut client)?;
     let deadline = Instant::now() + Duration::from_secs_f64(WARM_UP + f64::from(seconds)) + ENDS_WITHIN;
     let [client, server] = Process::finish([client, server], deadline)?;

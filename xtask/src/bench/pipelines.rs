@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 
-use super::plan::{Case, Memory, Pipelines, Role, Transport, Workload};
+use super::plan::{Case, Memory, Pipelines, Role, Transport};
 use super::process::{Ended, Process, Watch};
 use super::sample::{Latency, Sample, Side};
 use crate::side::Line;
@@ -58,7 +58,7 @@ impl Sides {
                 command.arg("--own-memory");
             }
             let gpu = gpu_of(Role::Send);
-            command.arg(place.fill(pipelines.send, workload, port, gpu, &at_sender));
+            command.arg(place.fill(pipelines.send, case, port, gpu, &at_sender));
             start("sender", &mut command, &at_sender)
         };
         let receiver = |port: &str| {
@@ -77,7 +77,7 @@ impl Sides {
             if pipelines.slave {
                 command.arg("--slave");
             }
-            command.arg(place.fill(pipelines.receive, workload, port, gpu, &at_receiver));
+            command.arg(place.fill(pipelines.receive, case, port, gpu, &at_receiver));
             start("receiver", &mut command, &at_receiver)
         };
         let (sender, receiver) = match pipelines.first {
@@ -132,7 +132,7 @@ impl Sides {
     fn describe(&self, command: &mut Command, case: Case, gpu: u32) {
         let workload = case.workload;
         command.args(["--caps", workload.caps]);
-        command.args(["--bytes", &workload.bytes.to_string(), "--window", &workload.window.to_string()]);
+        command.args(["--bytes", &workload.bytes.to_string(), "--window", &case.window().to_string()]);
         command.args(["--seconds", &self.seconds.to_string(), "--warm-up", &WARM_UP.to_string()]);
         if workload.objects > 0 {
             command.args(["--objects", &workload.objects.to_string()]);
@@ -185,8 +185,9 @@ impl Place {
         Ok(Self { name, folder })
     }
 
-    fn fill(&self, pipeline: &str, workload: &Workload, port: &str, gpu: u32, socket: &UnixStream) -> String {
-        let buffers = u64::from(workload.window) + SPARE_BUFFERS;
+    fn fill(&self, pipeline: &str, case: Case, port: &str, gpu: u32, socket: &UnixStream) -> String {
+        let workload = case.workload;
+        let buffers = u64::from(case.window()) + SPARE_BUFFERS;
         let shared = buffers * (u64::from(workload.bytes) + BUFFER_OVERHEAD);
         pipeline
             .replace("{port}", port)
@@ -320,7 +321,8 @@ mod tests {
             let super::super::plan::Kind::Pipelines(pipelines) = &transport.kind else { continue };
             for workload in super::super::rows::WORKLOADS {
                 for pipeline in [pipelines.send, pipelines.receive] {
-                    let filled = place.fill(pipeline, workload, "7174", 0, &socket);
+                    let case = Case { workload, window: None, touch: false };
+                    let filled = place.fill(pipeline, case, "7174", 0, &socket);
                     assert!(!filled.contains(['{', '}']), "{filled}");
                 }
             }

@@ -27,6 +27,8 @@ pub(crate) struct Workload {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Case {
     pub(super) workload: &'static Workload,
+    /// At most in flight, if not as the workload has it.
+    pub(super) window: Option<u32>,
     /// The source writes every byte and the receiver reads every byte; otherwise only the first few.
     pub(super) touch: bool,
 }
@@ -117,14 +119,19 @@ impl Case {
         format!("{}; {bytes}", self.workload.about)
     }
 
+    /// At most in flight.
+    pub(super) fn window(self) -> u32 {
+        self.window.unwrap_or(self.workload.window)
+    }
+
     pub(super) fn is_paced(self) -> bool {
         self.workload.fps.is_some()
     }
 
     /// What was asked for: workloads by name, all of them, or a selection; `touch`: only those of video, and touched.
     pub(super) fn select(names: &[String], all: bool, touch: bool) -> anyhow::Result<Vec<Self>> {
-        let untouched = |workload| Self { workload, touch: false };
-        let touched = |workload| Self { workload, touch: true };
+        let untouched = |workload| Self { workload, window: None, touch: false };
+        let touched = |workload| Self { workload, window: None, touch: true };
         let mut cases: Vec<_> = if !names.is_empty() {
             let all_of_cuda =
                 WORKLOADS.iter().filter(|workload| workload.cuda).map(|workload| workload.name.to_owned());
@@ -144,7 +151,7 @@ impl Case {
         } else {
             let case = |(name, touch): &(&str, bool)| {
                 let workload = WORKLOADS.iter().find(|workload| workload.name == *name)?;
-                Some(Self { workload, touch: *touch })
+                Some(Self { workload, window: None, touch: *touch })
             };
             DEFAULT.iter().filter_map(case).collect()
         };

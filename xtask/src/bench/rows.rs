@@ -158,13 +158,16 @@ const PERFTEST: Transport = Transport {
 
 /// Frames stay on the GPU. The source has a pool of its own, whatever comes after it, as the GPU's decoder has.
 const ON_GPU: Pipelines = Pipelines {
+    send: "nvdsucxserversink name=transport addr=127.0.0.1 port=0 buf-type={buf-type} max-size-bytes={shm-bytes} \
+           sync=false",
     receive: "nvdsucxclientsrc name=transport addr=127.0.0.1 port={port} buf-type={buf-type} gpu-id={gpu} ! \
               capsfilter caps=video/x-raw(memory:CUDAMemory)",
     memory: Memory::Own,
     ..SERVER_TO_CLIENT
 };
 const ON_GPU_BY_MESSAGES: Pipelines = Pipelines {
-    send: "nvdsucxserversink name=transport addr=127.0.0.1 port=0 buf-type={buf-type} zero-copy=false sync=false",
+    send: "nvdsucxserversink name=transport addr=127.0.0.1 port=0 buf-type={buf-type} zero-copy=false \
+           max-size-bytes={shm-bytes} sync=false",
     receive: "nvdsucxclientsrc name=transport addr=127.0.0.1 port={port} buf-type={buf-type} zero-copy=false \
               gpu-id={gpu} ! capsfilter caps=video/x-raw(memory:CUDAMemory)",
     ..ON_GPU
@@ -206,7 +209,8 @@ pub(super) static TRANSPORTS: &[Transport] = &[
     Transport {
         name: "nvdsucx messages",
         kind: Kind::Pipelines(Pipelines {
-            send: "nvdsucxserversink name=transport addr=127.0.0.1 port=0 buf-type={buf-type} zero-copy=false sync=false",
+            send: "nvdsucxserversink name=transport addr=127.0.0.1 port=0 buf-type={buf-type} zero-copy=false \
+           max-size-bytes={shm-bytes} sync=false",
             receive: "nvdsucxclientsrc name=transport addr=127.0.0.1 port={port} buf-type={buf-type} zero-copy=false",
             ..SERVER_TO_CLIENT
         }),
@@ -292,7 +296,8 @@ pub(super) static TRANSPORTS: &[Transport] = &[
     Transport {
         name: "nvdsucx cuda reversed",
         kind: Kind::Pipelines(Pipelines {
-            send: "nvdsucxclientsink name=transport addr=127.0.0.1 port={port} buf-type={buf-type} sync=false",
+            send: "nvdsucxclientsink name=transport addr=127.0.0.1 port={port} buf-type={buf-type} \
+                   max-size-bytes={shm-bytes} sync=false",
             receive: "nvdsucxserversrc name=transport addr=127.0.0.1 port=0 buf-type={buf-type} gpu-id={gpu} ! \
                       capsfilter caps=video/x-raw(memory:CUDAMemory)",
             first: Role::Receive,

@@ -46,7 +46,7 @@ fn run(case: Case, transport: &Transport, sample: &Sample) -> Value {
         "workload": workload.name,
         "touched": case.touch,
         "bytes": workload.bytes,
-        "window": workload.window,
+        "window": case.window(),
         "fps": workload.fps,
         "transport": transport.name,
         "group": format!("{:?}", transport.group).to_lowercase(),

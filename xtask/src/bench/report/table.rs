@@ -47,12 +47,7 @@ impl Table {
         let measured = results.runs.iter().filter(|runs| !runs.samples.is_empty());
         Self {
             title: case.name(),
-            about: format!(
-                "{}; {} bytes, at most {} in flight",
-                case.about(),
-                workload.bytes,
-                workload.window
-            ),
+            about: format!("{}; {} bytes, at most {} in flight", case.about(), workload.bytes, case.window()),
             columns: columns(case.is_paced(), &measures),
             rows: measured.map(|runs| row(results, runs, &measures)).collect(),
             notes: notes(results, &measures),
