@@ -16,6 +16,21 @@ pub fn cpu_time(pid: u32) -> Duration {
     Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
 }
 
+/// How often the thread of process `pid` whose name ends so has gone to sleep.
+pub fn sleeps(pid: u32, name: &str) -> u64 {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the process runs");
+    // Others may end meanwhile.
+    let statuses = tasks.flatten().filter_map(|task| fs::read_to_string(task.path().join("status")).ok());
+    let field = |status: &str, name: &str| {
+        status.lines().find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned()))
+    };
+    let status =
+        statuses.into_iter().find(|status| field(status, "Name:").is_some_and(|its| its.ends_with(name)));
+    let status = status.unwrap_or_else(|| panic!("process {pid} has no thread called {name}"));
+    let count = field(&status, "voluntary_ctxt_switches:").and_then(|count| count.parse().ok());
+    count.expect("a thread's status has voluntary_ctxt_switches")
+}
+
 /// Whether process `pid` has a handler for signal number `signal`.
 pub fn handles_signal(pid: u32, signal: i32) -> bool {
     let status = read(pid, "status");

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::time::Duration;
 use std::{fs, process, thread};
 
 use nvdsucx_session::wire::BufferType;
@@ -25,6 +26,7 @@ fn subscribe(port: u16, zero_copy: bool) -> Subscriber {
         connect_timeout: Some(SOON),
         longest_pause: SOON,
         peer_timeout: Some(SOON),
+        busy_poll: Duration::ZERO,
         on_disconnect: OnDisconnect::Fail,
         max_peers: 1,
         name: "client".to_owned(),

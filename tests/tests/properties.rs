@@ -153,6 +153,7 @@ fn what_is_set_can_be_read_back() {
             ("high-perf", "false"),
             ("zero-copy", "false"),
             ("peer-timeout", "1234"),
+            ("busy-poll", "20000"),
             ("on-disconnect", "reconnect"),
             ("key-file", "/run/secrets/nvdsucx"),
         ];

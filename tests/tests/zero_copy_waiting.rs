@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nvdsucx_tests::compare::{assert_same_buffers, assert_silent, eventually, settled};
 use nvdsucx_tests::link::DISCONNECTED;
 use nvdsucx_tests::peer::{Launch, Peer, SOON};
-use nvdsucx_tests::process::{cpu_time, handles_signal};
+use nvdsucx_tests::process::{cpu_time, handles_signal, sleeps};
 use nvdsucx_tests::room::Room;
 use nvdsucx_tests::{Link, Pairing, Transport};
 use rustix::process::Signal;
@@ -283,9 +283,29 @@ fn an_interrupt_ends_gst_launch_and_the_stream() {
 }
 
 #[test]
+fn who_is_to_look_is_not_woken() {
+    let live = "videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=100/1 ! identity name=probe !";
+    for link in Link::both() {
+        let link = link.buf_type("nvdsucx-buf-video").head(live);
+        for (busy_poll, looks) in [("busy-poll=0", false), ("busy-poll=10000000", true)] {
+            let (sender, receiver) = link.clone().src(busy_poll).start_mapped();
+            let so_far = || (receiver.count("buffer "), sleeps(receiver.pid(), ":src"));
+            receiver.lines_until(20, "buffer ");
+            let (frames, slept) = so_far();
+            receiver.lines_until(frames + 100, "buffer ");
+            let (frames, slept) = (so_far().0 - frames, so_far().1 - slept);
+            assert_eq!(slept < frames as u64 / 2, looks, "{busy_poll}: {slept} sleeps for {frames} frames");
+            // Whatever it looks for.
+            assert_stops(receiver);
+            sender.stop();
+        }
+    }
+}
+
+#[test]
 fn idle_ends_sleep() {
     let mut peers = vec![];
-    for link in Link::both() {
+    for link in Link::both().into_iter().flat_map(|link| [link.clone(), link.src("busy-poll=20000")]) {
         let (mut sender, receiver) = link.start_mapped();
         sender.push(&[START, "buffer count=20 mem=100000 pts=0"]);
         receiver.lines_until(20, "buffer ");

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use nvdsucx_wire as wire;
 use nvdsucx_wire::stream_event::Event;
@@ -168,7 +169,7 @@ impl Shared {
         state.sleep = Some(sleep.clone());
         drop(state);
         freed.clear();
-        sleep.sleep();
+        sleep.sleep(Duration::ZERO);
         let mut state = self.lock();
         state.sleep = None;
         state

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nvdsucx_wire as wire;
 use wire::{Hello, Role as WireRole, Structured};
@@ -26,6 +26,7 @@ const WINDOW_BYTES: u64 = 1 << 30;
 pub struct Subscriber {
     shared: Arc<Shared>,
     transport: Transport,
+    busy_poll: Duration,
 }
 
 /// What the element's threads and the transport thread share.
@@ -180,12 +181,13 @@ impl Subscriber {
             wire::Window { frames: WINDOW_FRAMES, bytes: WINDOW_BYTES.max(receiver.max_frame_size as u64) };
         // A stream has one source.
         let config = Config { max_peers: 1, ..config };
+        let busy_poll = config.busy_poll;
         let hello = Hello { window: Some(window), ..crate::hello(&config, WireRole::Receiver) };
         let role_shared = Arc::clone(&shared);
         let transport = Transport::start(config, hello, doorbell, notify, move || {
             Receiving::new(role_shared, receiver, window)
         })?;
-        Ok(Self { shared, transport })
+        Ok(Self { shared, transport, busy_poll })
     }
 
     /// Where it listens.
@@ -198,6 +200,7 @@ impl Subscriber {
     /// # Errors
     /// When interrupted, or at the end of the session, after the last item.
     pub fn receive(&self) -> Result<Incoming, Interrupted> {
+        let mut looking = self.busy_poll;
         let mut state = self.shared.lock();
         loop {
             if state.flushing {
@@ -214,7 +217,7 @@ impl Subscriber {
                     Ok(Next::Nothing) if inlet.closed => drop(state.queue.pop_front()),
                     Ok(Next::Nothing) => {
                         if let Some(sleep) = inlet.wait() {
-                            state = self.sleep(state, &sleep);
+                            state = self.sleep(state, &sleep, std::mem::take(&mut looking));
                         }
                     }
                     Ok(Next::TooLarge(size)) => {
@@ -251,10 +254,15 @@ impl Subscriber {
         Ok(self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn sleep<'a>(&'a self, mut state: MutexGuard<'a, State>, sleep: &Sleep) -> MutexGuard<'a, State> {
+    fn sleep<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        sleep: &Sleep,
+        looking: Duration,
+    ) -> MutexGuard<'a, State> {
         state.sleep = Some(sleep.clone());
         drop(state);
-        sleep.sleep();
+        sleep.sleep(looking);
         let mut state = self.shared.lock();
         state.sleep = None;
         state

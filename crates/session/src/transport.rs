@@ -90,6 +90,7 @@ impl Drop for Transport {
 }
 
 fn run<R: Role>(mut links: Links, mut role: R, doorbell: &Doorbell, stop: &AtomicBool) {
+    let spin = links.config().busy_poll.max(SPIN);
     let mut active = Instant::now();
     while !stop.load(Ordering::SeqCst) {
         let mut busy = doorbell.answer();
@@ -109,7 +110,7 @@ fn run<R: Role>(mut links: Links, mut role: R, doorbell: &Doorbell, stop: &Atomi
         let now = Instant::now();
         if busy {
             active = now;
-        } else if now < active + if links.is_copying() { SPIN_WHILE_COPYING } else { SPIN } {
+        } else if now < active + if links.is_copying() { spin.max(SPIN_WHILE_COPYING) } else { spin } {
             std::hint::spin_loop();
         } else {
             let due = earliest(due, role.deadline());

@@ -40,6 +40,7 @@ const DEFAULT_LATENCY_MS: u32 = 20;
 const DEFAULT_CONNECT_TIMEOUT_MS: u32 = 10_000;
 const DEFAULT_RECONNECT_INTERVAL_MS: u32 = 1000;
 const DEFAULT_PEER_TIMEOUT_MS: u32 = 10_000;
+const DEFAULT_BUSY_POLL_US: u32 = 0;
 
 /// Which of the four elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +99,7 @@ pub(crate) struct Settings {
     connect_timeout_ms: u32,
     reconnect_interval_ms: u32,
     peer_timeout_ms: u32,
+    busy_poll_us: u32,
     on_disconnect: Disconnect,
     key_file: Option<String>,
 }
@@ -130,6 +132,7 @@ impl Settings {
             connect_timeout_ms: DEFAULT_CONNECT_TIMEOUT_MS,
             reconnect_interval_ms: DEFAULT_RECONNECT_INTERVAL_MS,
             peer_timeout_ms: DEFAULT_PEER_TIMEOUT_MS,
+            busy_poll_us: DEFAULT_BUSY_POLL_US,
             on_disconnect: role.default_on_disconnect(),
             key_file: None,
         }
@@ -162,6 +165,7 @@ impl Settings {
             "max-held-bytes" => self.max_held_bytes = taken(value),
             "connect-timeout" => self.connect_timeout_ms = taken(value),
             "peer-timeout" => self.peer_timeout_ms = taken(value),
+            "busy-poll" => self.busy_poll_us = taken(value),
             "on-disconnect" => self.on_disconnect = taken(value),
             "key-file" => self.key_file = taken(value),
             _ => unreachable!("no writable property `{name}`"),
@@ -195,6 +199,7 @@ impl Settings {
             "max-held-bytes" => self.max_held_bytes.to_value(),
             "connect-timeout" => self.connect_timeout_ms.to_value(),
             "peer-timeout" => self.peer_timeout_ms.to_value(),
+            "busy-poll" => self.busy_poll_us.to_value(),
             "on-disconnect" => self.on_disconnect.to_value(),
             "key-file" => self.key_file.to_value(),
             _ => unreachable!("no property `{name}`"),
@@ -217,6 +222,7 @@ impl Settings {
             connect_timeout: timeout(self.connect_timeout_ms),
             longest_pause: Duration::from_millis(self.reconnect_interval_ms.into()),
             peer_timeout: timeout(self.peer_timeout_ms),
+            busy_poll: Duration::from_micros(self.busy_poll_us.into()),
             on_disconnect: self.on_disconnect.into(),
             max_peers,
             key: key::find(self.key_file.as_deref())?,
@@ -372,6 +378,11 @@ fn common(role: Role) -> Vec<glib::ParamSpec> {
             .nick("Peer timeout")
             .blurb("Milliseconds of silence after which a connected peer counts as lost, 0 = never")
             .default_value(DEFAULT_PEER_TIMEOUT_MS)
+            .build(),
+        glib::ParamSpecUInt::builder("busy-poll")
+            .nick("Busy poll")
+            .blurb("Microseconds to look for more before sleeping, which takes all of a CPU and saves the time to wake up")
+            .default_value(DEFAULT_BUSY_POLL_US)
             .build(),
         glib::ParamSpecEnum::builder_with_default("on-disconnect", role.default_on_disconnect())
             .nick("On disconnect")

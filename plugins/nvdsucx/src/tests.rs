@@ -80,6 +80,7 @@ fn all_have_the_common_properties() {
         assert!(spec::<glib::ParamSpecBoolean>(element, "high-perf").default_value());
         assert!(spec::<glib::ParamSpecBoolean>(element, "zero-copy").default_value());
         assert_eq!(uint(element, "peer-timeout"), (0, u32::MAX, 10_000));
+        assert_eq!(uint(element, "busy-poll"), (0, u32::MAX, 0));
         let buf_type = spec::<glib::ParamSpecEnum>(element, "buf-type");
         assert_eq!(
             (buf_type.upcast_ref().value_type().name(), buf_type.default_value_as_i32()),

@@ -209,12 +209,21 @@ pub(super) static TRANSPORTS: &[Transport] = &[
     Transport {
         name: "nvdsucx messages",
         kind: Kind::Pipelines(Pipelines {
-            send: "nvdsucxserversink name=transport addr=127.0.0.1 port=0 buf-type={buf-type} zero-copy=false \
-           max-size-bytes={shm-bytes} sync=false",
+            send: "nvdsucxserversink name=transport addr=127.0.0.1 port=0 buf-type={buf-type} zero-copy=false sync=false",
             receive: "nvdsucxclientsrc name=transport addr=127.0.0.1 port={port} buf-type={buf-type} zero-copy=false",
             ..SERVER_TO_CLIENT
         }),
         needs: &["nvdsucxserversink:zero-copy", "nvdsucxclientsrc:zero-copy"],
+        ..OURS
+    },
+    Transport {
+        name: "nvdsucx busy-poll",
+        kind: Kind::Pipelines(Pipelines {
+            receive: "nvdsucxclientsrc name=transport addr=127.0.0.1 port={port} buf-type={buf-type} busy-poll=20000",
+            ..SERVER_TO_CLIENT
+        }),
+        needs: &["nvdsucxserversink", "nvdsucxclientsrc:busy-poll"],
+        carries: Carries::LiveRawVideo,
         ..OURS
     },
     Transport { name: "nvdsucx tcp", tls: Some("tcp"), ucx_alone: Some("ucp_am_bw tcp"), ..OURS },
@@ -304,6 +313,17 @@ pub(super) static TRANSPORTS: &[Transport] = &[
             ..ON_GPU
         }),
         needs: &["nvdsucxclientsink", "nvdsucxserversrc:gpu-id"],
+        ..OURS_CUDA
+    },
+    Transport {
+        name: "nvdsucx cuda busy-poll",
+        kind: Kind::Pipelines(Pipelines {
+            receive: "nvdsucxclientsrc name=transport addr=127.0.0.1 port={port} buf-type={buf-type} gpu-id={gpu} \
+                      busy-poll=20000 ! capsfilter caps=video/x-raw(memory:CUDAMemory)",
+            ..ON_GPU
+        }),
+        needs: &["nvdsucxserversink", "nvdsucxclientsrc:busy-poll"],
+        carries: Carries::LiveRawVideo,
         ..OURS_CUDA
     },
     Transport { name: "nvdsucx cuda messages", kind: Kind::Pipelines(ON_GPU_BY_MESSAGES), ..OURS_CUDA },

@@ -32,6 +32,7 @@ mod writer;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::time::{Duration, Instant};
 
 use nvdsucx_wire::DecodeError;
 use rustix::thread::futex;
@@ -162,10 +163,14 @@ impl Sleep {
         Self { memory: memory.clone(), word }
     }
 
-    /// Sleeps until woken, unless it was woken since it was announced.
-    pub(crate) fn sleep(&self) {
-        // However it ends, the caller looks again.
+    /// Sleeps until woken, unless it was woken since it was announced. For as long as `looking` it stays awake meanwhile.
+    pub(crate) fn sleep(&self, looking: Duration) {
         let word = self.memory.half(self.word);
+        let until = Instant::now() + looking;
+        while word.load(SeqCst) != 0 && Instant::now() < until {
+            std::hint::spin_loop();
+        }
+        // However it ends, the caller looks again.
         let _ = futex::wait(word, futex::Flags::empty(), 1, Some(&LONGEST_SLEEP));
         word.store(0, SeqCst);
     }

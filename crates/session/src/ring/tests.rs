@@ -116,12 +116,12 @@ fn the_time_in_flight_is_limited() {
 fn both_ends_see_how_long_frames_took() {
     let (mut writer, mut reader) = ring(PLENTY);
     assert_eq!(writer.delays().read(), None);
-    let begin = std::time::Instant::now();
+    let begin = Instant::now();
     writer.write(&frame(b"head", &[]));
     writer.write(&Record { kind: RecordKind::Event, ..frame(b"event", &[]) });
     while reader.read().unwrap().is_some() {}
     let delay = writer.delays().read().unwrap();
-    assert!(delay.median <= begin.elapsed() * 2 + std::time::Duration::from_micros(2), "{delay:?}");
+    assert!(delay.median <= begin.elapsed() * 2 + Duration::from_micros(2), "{delay:?}");
     assert_eq!(reader.delays().read(), Some(delay));
 }
 

@@ -27,6 +27,7 @@ pub fn config(side: Side, port: u16) -> Config {
         connect_timeout: Some(SOON),
         longest_pause: Duration::from_secs(1),
         peer_timeout: Some(SOON),
+        busy_poll: Duration::ZERO,
         on_disconnect: OnDisconnect::Fail,
         max_peers: 8,
         key: None,
