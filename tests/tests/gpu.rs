@@ -74,9 +74,9 @@ fn run(link: &Link, case: &str) -> (Peer, Peer, Vec<String>) {
 
 const ALL_FORMATS: [&str; 4] = ["NV12", "I420", "RGBA", "P010_10LE"];
 /// GStreamer 1.22 itself cuts the rows of frames of odd sizes, when the CPU reads or writes them.
-fn sizes() -> Vec<(u32, u32)> {
+fn sizes() -> [(u32, u32); 2] {
     let odd = gst::version() >= (1, 24, 0, 0);
-    [(320, 240), (321, 241), (1920, 1080)].into_iter().filter(|(width, _)| odd || width % 2 == 0).collect()
+    [if odd { (321, 241) } else { (320, 240) }, (1920, 1080)]
 }
 
 /// All formats and sizes between these two kinds of memory, where both ends share memory and where they do not.
@@ -181,10 +181,7 @@ fn start_endless(tail: &str, more: &str) -> (Link, Peer, Peer) {
 fn wait_until_nothing_is_copied(sender: &mut Peer) {
     eventually("nothing is copied", WITHIN, || {
         let (copied, frames) = (sender.stat("copied"), sender.stat("frames"));
-        let until = std::time::Instant::now() + SOON;
-        while sender.stat("frames") < frames + 60 && std::time::Instant::now() < until {
-            std::thread::yield_now();
-        }
+        eventually("more frames", SOON, || (sender.stat("frames") >= frames + 60).then_some(()));
         (sender.stat("copied") == copied).then_some(())
     });
 }
