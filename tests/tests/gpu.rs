@@ -139,6 +139,28 @@ fn messages_between_processes_go_from_gpu_to_gpu() {
 }
 
 #[test]
+fn frames_between_gpus_land_in_more_buffers_if_they_wait_for_them() {
+    let test = "frames_between_gpus_land_in_more_buffers_if_they_wait_for_them";
+    if !has_gpus(1, test) {
+        return;
+    }
+    if env::var_os(CUDA_STAND_IN).is_none() {
+        eprintln!("{test}: skipped, only what stands in for CUDA's driver shows where frames land");
+        return;
+    }
+    let head = format!("videotestsrc ! video/x-raw,format=NV12,width=320,height=240 {TO_GPU}");
+    let tail = "! video/x-raw(memory:CUDAMemory) ! fakesink sync=false";
+    let link = link(Pairing::ServerSink, &head, tail).sink("zero-copy=false").src("num-nvbuf=1");
+    let (sender, receiver) = link.start();
+    eventually("a second landing buffer", WITHIN, || {
+        let [sent, landed] = [&sender, &receiver].map(allocations);
+        (sent.intersection(&landed).count() > 1).then_some(())
+    });
+    sender.assert_no_error();
+    receiver.assert_no_error();
+}
+
+#[test]
 fn gpu_to_cpu() {
     if has_gpus(1, "gpu_to_cpu") {
         every_frame(TO_GPU, AT_HOME, "cpu");

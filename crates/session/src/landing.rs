@@ -209,14 +209,24 @@ impl Landing {
         self.complaint.take()
     }
 
+    /// Whether frames land in a device's memory.
+    pub(crate) fn is_in_device(&self) -> bool {
+        self.allocator.kind().is_some_and(|kind| kind != MemoryKind::Host)
+    }
+
     /// Buffers there may be at most.
     pub(crate) fn limit(&self) -> usize {
         self.limit
     }
 
+    /// How many bytes as many buffers have together.
+    pub(crate) fn bytes(&self) -> u64 {
+        (self.capacity as u64).saturating_mul(self.limit as u64)
+    }
+
     /// Whether twice as many buffers have at most `bytes` together.
     pub(crate) fn may_grow(&self, bytes: u64) -> bool {
-        (self.capacity as u64).saturating_mul(self.limit as u64).saturating_mul(2) <= bytes
+        self.bytes().saturating_mul(2) <= bytes
     }
 
     /// Allows twice as many buffers.

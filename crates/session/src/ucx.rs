@@ -8,6 +8,8 @@ use ucp::{Context, Event, MemoryKind, Setting, Status, Worker};
 use crate::{Config, host};
 
 const CM_USE_ALL_DEVICES: &str = "CM_USE_ALL_DEVICES";
+/// While the worker with all devices is busy, the other has its turn in one of so many rounds, of some microseconds each.
+const ROUNDS: u32 = 8;
 
 /// UCX for one way of choosing devices.
 struct Instance {
@@ -21,13 +23,15 @@ struct Instance {
 pub(crate) struct Ucx {
     own: Instance,
     with_all_devices: Option<Instance>,
+    /// Rounds since the own worker was last looked at.
+    rounds: u32,
 }
 
 impl Ucx {
     pub(crate) fn new(config: &Config, client_id: u64) -> Result<Self, Status> {
         let one_device = [Setting { name: CM_USE_ALL_DEVICES, value: "n", force: false }];
         let own = Instance::new(config, client_id, &one_device)?;
-        Ok(Self { own, with_all_devices: None })
+        Ok(Self { own, with_all_devices: None, rounds: 0 })
     }
 
     /// From now on there is a worker that uses every device, those between GPUs as well: for peers that have it so, too, and
@@ -56,8 +60,15 @@ impl Ucx {
     }
 
     /// Lets UCX work. Returns whether there was something to do.
-    pub(crate) fn progress(&self) -> bool {
-        self.workers().fold(false, |busy, worker| worker.progress() | busy)
+    pub(crate) fn progress(&mut self) -> bool {
+        let busy = self.with_all_devices.as_ref().is_some_and(|ucx| ucx.worker.progress());
+        // Each look is a few system calls.
+        self.rounds += 1;
+        if busy && self.rounds < ROUNDS {
+            return true;
+        }
+        self.rounds = 0;
+        self.own.worker.progress() | busy
     }
 
     pub(crate) fn next_event(&self) -> Option<Event> {
