@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 
 use super::pipelines::WARM_UP;
-use super::plan::{Case, Role, Transport};
+use super::plan::{Case, Transport};
 use super::process::{Ended, Process, Watch};
 use super::sample::{Sample, Side};
 
@@ -69,7 +69,7 @@ fn run(
 ) -> anyhow::Result<Run> {
     // It cannot be asked which port it got. Nobody else gets this one in the moment until it listens.
     let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-    let command = |role: Role| {
+    let command = || {
         let mut command = Command::new("ucx_perftest");
         command.args(["-p", &port.to_string()]).stdin(Stdio::null());
         // Its log tells the transports.
@@ -77,15 +77,14 @@ fn run(
         transport.choose_ucx_transports(&mut command);
         if let Some(gpus) = transport.gpus {
             command.args(["-m", "cuda"]);
-            // It takes the first that it sees.
-            command.env("CUDA_VISIBLE_DEVICES", visible_gpu(gpus, role));
+            command.env("CUDA_VISIBLE_DEVICES", visible_gpus(gpus));
         }
         command
     };
     let watch = Watch::start()?;
-    let mut server = Process::start("ucx_perftest server", &mut command(Role::Receive))?;
+    let mut server = Process::start("ucx_perftest server", &mut command())?;
     server.wait_until_listening(port, Instant::now() + STARTS_WITHIN)?;
-    let mut client = command(Role::Send);
+    let mut client = command();
     // Only the final line.
     client.args(["127.0.0.1", "-t", "ucp_am_bw", "-f", "-s", &case.workload.bytes.to_string()]);
     // With error handling, as our endpoints have it: without, UCX chooses other transports.
@@ -106,14 +105,9 @@ fn run(
     Ok(Run { client, server, rate, noise })
 }
 
-/// All GPUs, with the one of that side first: each side has to see the other's, to reach it.
-fn visible_gpu(gpus: [u32; 2], role: Role) -> String {
-    let [sender, receiver] = gpus;
-    match role {
-        _ if sender == receiver => sender.to_string(),
-        Role::Send => format!("{sender},{receiver}"),
-        Role::Receive => format!("{receiver},{sender}"),
-    }
+/// The GPUs that both sides see, to reach each other's. The server, which receives, takes the first of them, the client the next.
+fn visible_gpus([sender, receiver]: [u32; 2]) -> String {
+    if sender == receiver { sender.to_string() } else { format!("{receiver},{sender}") }
 }
 
 /// Messages a second, from the overall microseconds a message: its own rates are rounded.
