@@ -287,8 +287,13 @@ fn who_is_to_look_is_not_woken() {
     let live = "videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=100/1 ! identity name=probe !";
     for link in Link::both() {
         let link = link.buf_type("nvdsucx-buf-video").head(live);
-        for (busy_poll, looks) in [("busy-poll=0", false), ("busy-poll=10000000", true)] {
-            let (sender, receiver) = link.clone().src(busy_poll).start_mapped();
+        let settings = [
+            ("busy-poll=0", false),
+            ("busy-poll=10000000", true),
+            ("busy-poll=10000000 zero-copy=false", true),
+        ];
+        for (busy_poll, looks) in settings {
+            let (sender, receiver) = link.clone().src(busy_poll).start();
             let so_far = || (receiver.count("buffer "), sleeps(receiver.pid(), ":src"));
             receiver.lines_until(20, "buffer ");
             let (frames, slept) = so_far();

@@ -52,8 +52,8 @@ pub struct Config {
     pub peer_timeout: Option<Duration>,
     /// What happens when a peer is lost.
     pub on_disconnect: OnDisconnect,
-    /// How long threads look for more before they sleep: the transport thread, and whoever waits for what a peer on this host
-    /// writes to shared memory. While they look, each takes all of a CPU.
+    /// How long threads look for more before they sleep: the transport thread, and who waits for a frame. While they look, each
+    /// takes all of a CPU.
     pub busy_poll: Duration,
     /// Most peers at once (listening senders; everything else has one).
     pub max_peers: usize,

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,8 @@ pub struct Subscriber {
 pub(crate) struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    /// Something has changed, for who looks.
+    stirred: AtomicBool,
     pub(crate) doorbell: Arc<Doorbell>,
     pub(crate) counters: Counters,
 }
@@ -136,6 +139,7 @@ impl Shared {
 
     /// Wakes who waits, if somebody does.
     pub(crate) fn wake(&self, state: &mut State) {
+        self.stirred.store(true, SeqCst);
         if state.waiting.is_some() {
             self.changed.notify_all();
         }
@@ -174,6 +178,7 @@ impl Subscriber {
         let shared = Arc::new(Shared {
             state: Mutex::default(),
             changed: Condvar::new(),
+            stirred: AtomicBool::new(false),
             doorbell: Arc::clone(&doorbell),
             counters: Counters::default(),
         });
@@ -235,15 +240,28 @@ impl Subscriber {
                         return Ok(self.take(state, arrived));
                     }
                 }
-                None => state = self.wait(state)?,
+                None => state = self.wait(state, std::mem::take(&mut looking))?,
             }
         }
     }
 
-    /// Waits until there is something in the queue, or something else happens.
-    fn wait<'a>(&'a self, mut state: MutexGuard<'a, State>) -> Result<MutexGuard<'a, State>, Interrupted> {
+    /// Waits until there is something in the queue, or something else happens; or, awake, for as long as `looking`.
+    fn wait<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        looking: Duration,
+    ) -> Result<MutexGuard<'a, State>, Interrupted> {
         if let Some(end) = &state.end {
             return Err(end.clone());
+        }
+        if !looking.is_zero() {
+            self.shared.stirred.store(false, SeqCst);
+            drop(state);
+            let until = Instant::now() + looking;
+            while !self.shared.stirred.load(SeqCst) && Instant::now() < until {
+                std::hint::spin_loop();
+            }
+            return Ok(self.shared.lock());
         }
         if state.waiting.is_none() {
             state.waiting = Some(Instant::now());
