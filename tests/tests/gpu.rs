@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use std::{env, fs};
 
+use gst::prelude::*;
 use nvdsucx_tests::compare::eventually;
-use nvdsucx_tests::environment::CUDA_STAND_IN;
+use nvdsucx_tests::environment::{self, CUDA_STAND_IN};
 use nvdsucx_tests::peer::{Peer, SOON};
 use nvdsucx_tests::{Link, Pairing, Transport};
 
@@ -184,6 +185,36 @@ fn gpu_memory_stays_so_without_a_capsfilter() {
     for pairing in [Pairing::ServerSink, Pairing::ServerSrc] {
         let (_sender, _receiver, kinds) = run(&link(pairing, &head, tail), &format!("{pairing:?}"));
         assert_eq!(kinds, ["gpu"]);
+    }
+}
+
+#[test]
+fn elements_after_a_source_share_its_context() {
+    let test = "elements_after_a_source_share_its_context";
+    if !has_gpus(1, test) {
+        return;
+    }
+    gst::Registry::get().scan_path(&environment::get().plugins);
+    for name in ["nvdsucxclientsrc", "nvdsucxserversrc"] {
+        let source = gst::ElementFactory::make(name).build().expect("a source");
+        // As the next element does before it makes a context of its own, while the source has none yet.
+        let ask = || {
+            let mut query = gst::query::Context::new(cuda::CONTEXT_TYPE);
+            assert!(source.static_pad("src").expect("a pad").query(&mut query));
+            let mut told = None;
+            let context = query.context_owned().expect("a context");
+            assert!(cuda::handle_set_context(&source, &context, 0, &mut told));
+            told.expect("a context of the first GPU")
+        };
+        assert_eq!(ask(), ask());
+        assert_eq!(Ok(ask()), cuda::Context::for_element(&source, 0));
+    }
+    let head = format!("{} {TO_GPU}", source("format=NV12,width=320,height=240", FRAMES));
+    let tail = "! video/x-raw(memory:CUDAMemory) ! cudadownload ! video/x-raw ! identity name=pixels ! fakesink sync=false";
+    for zero_copy in [true, false] {
+        let link = link(Pairing::ServerSink, &head, tail).sink(&format!("zero-copy={zero_copy}"));
+        let (_sender, _receiver, kinds) = run(&link, &format!("zero-copy={zero_copy}"));
+        assert_eq!(kinds, ["cpu"]);
     }
 }
 

@@ -14,18 +14,24 @@ use crate::{Context, Error};
 pub const CONTEXT_TYPE: &str = "gst.cuda.context";
 
 impl Context {
-    /// The context that others in the pipeline of `element` have on the GPU `device`, or else a new one, which others are told
-    /// of. The element's `set_context` is called meanwhile, so no lock that it takes may be held.
+    /// The context that others in the pipeline of `element` have on the GPU `device`, or else one [to share](Self::to_share).
+    /// The element's `set_context` is called meanwhile, so no lock that it takes may be held.
     ///
     /// It does what `gst_cuda_ensure_element_context` does. That one needs the place that `set_context` writes to; this looks
     /// at what the element has been given, so `set_context` has to call its parent's.
     pub fn for_element(element: &gst::Element, device: u32) -> Result<Self, Error> {
-        let given = || element.context(CONTEXT_TYPE).and_then(|context| on_device(element, &context, device));
-        if let Some(context) = given().or_else(|| of_neighbours(element, device)) {
+        let known = given(element, device).or_else(|| of_neighbours(element, device));
+        known.map_or_else(|| Self::to_share(element, device), Ok)
+    }
+
+    /// The same for an element that a neighbour asks, which else makes one of its own: the application's context, or a new one,
+    /// which others are told of.
+    pub fn to_share(element: &gst::Element, device: u32) -> Result<Self, Error> {
+        if let Some(context) = given(element, device) {
             return Ok(context);
         }
         let _ = element.post_message(gst::message::NeedContext::builder(CONTEXT_TYPE).src(element).build());
-        if let Some(context) = given() {
+        if let Some(context) = given(element, device) {
             return Ok(context);
         }
         let context = Self::new(device)?;
@@ -38,6 +44,11 @@ impl Context {
         }
         Ok(context)
     }
+}
+
+/// What the element has been given.
+fn given(element: &gst::Element, device: u32) -> Option<Context> {
+    element.context(CONTEXT_TYPE).and_then(|context| on_device(element, &context, device))
 }
 
 /// What the elements downstream have, or those upstream.
@@ -90,16 +101,16 @@ pub fn handle_set_context(
     ours.is_some()
 }
 
-/// For an element's `query`: answers a context query that asks for a CUDA context. Whether it did; false for all other queries,
-/// for which nothing is loaded.
+/// For an element's `query`: answers a context query that asks for a CUDA context with `ours`, if there is one. Whether it did;
+/// false for all other queries, for which nothing is loaded, nor `ours` asked.
 pub fn handle_context_query(
     element: &gst::Element,
     query: &mut gst::QueryRef,
-    ours: Option<&Context>,
+    ours: impl FnOnce() -> Option<Context>,
 ) -> bool {
     let asked =
         matches!(query.view(), gst::QueryView::Context(query) if query.context_type() == CONTEXT_TYPE);
-    let (true, Some(ours)) = (asked, ours) else { return false };
+    let Some(ours) = asked.then(ours).flatten() else { return false };
     let Ok(library) = GstCuda::get() else { return false };
     // SAFETY: the element, the query, which is borrowed mutably, and the context live.
     let done = unsafe {

@@ -21,7 +21,7 @@ fn nothing_is_loaded_before_it_is_asked_for_and_what_is_missing_is_named() {
     let other = gst::Context::new("gst.gl.GLDisplay", true);
     assert!(!cuda::handle_set_context(&element, &other, 0, &mut None));
     let mut query = gst::query::Context::new(CONTEXT_TYPE);
-    assert!(!cuda::handle_context_query(&element, &mut query, None));
+    assert!(!cuda::handle_context_query(&element, &mut query, || None));
     assert!(!is_loaded("libcuda.so") && !is_loaded("libgstcuda"));
 
     match (cuda::available(), Context::new(0)) {

@@ -239,8 +239,8 @@ fn elements_of_a_pipeline_share_a_context() {
     assert!(cuda::handle_set_context(&one, &shared, 0, &mut ours));
     assert_eq!(ours, Some(context.clone()));
     let mut query = gst::query::Context::new(CONTEXT_TYPE);
-    assert!(!cuda::handle_context_query(&one, &mut query, None));
-    assert!(cuda::handle_context_query(&one, &mut query, ours.as_ref()));
+    assert!(!cuda::handle_context_query(&one, &mut query, || None));
+    assert!(cuda::handle_context_query(&one, &mut query, || ours));
     let mut answered = None;
     assert!(cuda::handle_set_context(&one, &query.context_owned().expect("answered"), 0, &mut answered));
     assert_eq!(answered, Some(context));

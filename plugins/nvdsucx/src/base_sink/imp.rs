@@ -485,8 +485,8 @@ impl BaseSinkImpl for UcxSink {
     }
 
     fn query(&self, query: &mut gst::QueryRef) -> bool {
-        let gpu = self.session().and_then(|session| session.gpu.context());
-        cuda::handle_context_query(self.obj().upcast_ref(), query, gpu.as_ref())
+        let context = || self.session()?.gpu.context();
+        cuda::handle_context_query(self.obj().upcast_ref(), query, context)
             || BaseSinkImplExt::parent_query(self, query)
     }
 

@@ -529,8 +529,15 @@ impl BaseSrcImpl for UcxSrc {
         {
             return true;
         }
-        let gpu = self.session().and_then(|session| session.gpu.context());
-        cuda::handle_context_query(self.obj().upcast_ref(), query, gpu.as_ref())
+        let element = self.obj();
+        // Who asks makes a context of its own, if there is none: it is better that all have the same.
+        let context = || {
+            self.session().and_then(|session| session.gpu.context()).or_else(|| {
+                let gpu = self.settings().lock().unwrap().gpu_id;
+                cuda::Context::to_share(element.upcast_ref(), gpu).ok()
+            })
+        };
+        cuda::handle_context_query(element.upcast_ref(), query, context)
             || BaseSrcImplExt::parent_query(self, query)
     }
 
