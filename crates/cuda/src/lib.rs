@@ -13,7 +13,8 @@
 //! # Who owns what
 //!
 //! * Libraries that were opened stay so for as long as the process lives.
-//! * A [`Context`] is a counted reference to GStreamer's. What is allocated or opened in it keeps one.
+//! * A [`Context`] is a counted reference to GStreamer's. What is allocated in it keeps one. A GPU's primary context, which new
+//!   ones are and in which other processes' memory is opened, stays for as long as the process lives.
 //! * A region of an exported memory keeps the memory mapped, and its buffer from its pool; a region of an opened allocation
 //!   keeps that open.
 //! * All functions work from any thread: they make the CUDA context that they need current, and afterwards the one that was.
