@@ -2,6 +2,7 @@
 //! with what stands in for CUDA's driver.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 use std::{env, fs};
 
@@ -153,9 +154,13 @@ fn frames_between_gpus_land_in_more_buffers_if_they_wait_for_them() {
     let tail = "! video/x-raw(memory:CUDAMemory) ! fakesink sync=false";
     let link = link(Pairing::ServerSink, &head, tail).sink("zero-copy=false").src("num-nvbuf=1");
     let (sender, receiver) = link.start();
+    // Whoever allocates something in memory that stands in for a GPU's keeps the file open; who opens it does not.
+    let made = |peer: &Peer| -> BTreeSet<String> {
+        let files = fs::read_dir(format!("/proc/{}/fd", peer.pid())).expect("open files").flatten();
+        files.filter_map(|file| Some(fs::metadata(file.path()).ok()?.ino().to_string())).collect()
+    };
     eventually("a second landing buffer", WITHIN, || {
-        let [sent, landed] = [&sender, &receiver].map(allocations);
-        (sent.intersection(&landed).count() > 1).then_some(())
+        (allocations(&sender).intersection(&made(&receiver)).count() > 1).then_some(())
     });
     sender.assert_no_error();
     receiver.assert_no_error();
