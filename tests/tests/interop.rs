@@ -1,9 +1,11 @@
 //! Two releases of UCX work together: the system's, and the one in NVDSUCX_UCX_NEW.
 
+use std::fs;
+
 use nvdsucx_tests::compare::assert_same_buffers;
 use nvdsucx_tests::link::SCRIPT;
 use nvdsucx_tests::process::mapped_file;
-use nvdsucx_tests::{Link, Peer, Transport, UcxRelease, environment};
+use nvdsucx_tests::{Link, Pairing, Peer, Transport, UcxRelease, environment};
 
 use UcxRelease::{Newest, System};
 
@@ -77,4 +79,19 @@ fn a_sender_with_the_systems_ucx_and_a_receiver_with_the_newest() {
 #[test]
 fn both_with_the_newest_ucx() {
     work_together(Newest, Newest);
+}
+
+#[test]
+fn the_newest_ucx_writes_large_frames_where_they_land_over_tcp() {
+    let test = "the_newest_ucx_writes_large_frames_where_they_land_over_tcp";
+    if fs::read_dir("/sys/class/infiniband").is_ok_and(|mut devices| devices.next().is_some()) {
+        return eprintln!("{test}: skipped, with RDMA devices UCX chooses itself");
+    }
+    let link = Link::new(Pairing::ServerSink, Transport::Tcp).buf_type("nvdsucx-buf-video").head(VIDEO);
+    let link = link.env("UCX_PROTO_INFO", "y").env("UCX_LOG_FILE", "stderr");
+    let (sender, receiver) = pair((Newest, Newest), &link);
+    receiver.line("eos");
+    let lines = sender.stderr();
+    let chosen = lines.iter().any(|line| line.contains("write to remote") && line.contains("tcp/"));
+    assert!(chosen, "{lines:#?}");
 }

@@ -23,6 +23,11 @@ pub(crate) fn devices() -> Option<String> {
     Some(format!("{} {}", boot()?, net.display()))
 }
 
+/// Whether there are RDMA devices, as far as the kernel shows them.
+pub(crate) fn has_rdma() -> bool {
+    fs::read_dir("/sys/class/infiniband").is_ok_and(|mut devices| devices.next().is_some())
+}
+
 fn boot() -> Option<String> {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     Some(boot.trim().to_owned())
