@@ -97,7 +97,7 @@ impl Context {
     /// Makes it current on this thread, for good, as UCX wants it: a clone of it has to be kept for as long. Can be called again
     /// and again.
     pub fn make_current(&self) -> Result<(), Error> {
-        // UCX wants that one as well.
+        // Unless that one is active UCX takes other processes' memory on the GPU to be out of reach, for ever.
         self.primary()?;
         // SAFETY: the context lives. Should it end nevertheless, CUDA refuses it.
         unsafe { Driver::get()?.ctx_set_current(self.handle) }

@@ -534,7 +534,8 @@ impl BaseSrcImpl for UcxSrc {
         let context = || {
             self.session().and_then(|session| session.gpu.context()).or_else(|| {
                 let gpu = self.settings().lock().unwrap().gpu_id;
-                cuda::Context::to_share(element.upcast_ref(), gpu).ok()
+                let context = cuda::Context::to_share(element.upcast_ref(), gpu);
+                context.inspect_err(|err| gst::debug!(self.category(), imp = self, "no context: {err}")).ok()
             })
         };
         cuda::handle_context_query(element.upcast_ref(), query, context)
