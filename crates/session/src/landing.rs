@@ -9,6 +9,9 @@ use ucp::{Context, MemoryKind, RegionMut, Registration};
 use crate::doorbell::Doorbell;
 use crate::{Allocator, Error, HostAllocator};
 
+/// Bytes that land in a device's memory at a time, for which there is no need of more buffers.
+const ENOUGH_UNDER_WAY: u64 = 64 << 20;
+
 /// The payload of a received frame. Dropping it gives its landing buffer back.
 #[derive(Debug)]
 pub struct Landed {
@@ -209,19 +212,22 @@ impl Landing {
         self.complaint.take()
     }
 
-    /// Whether frames land in a device's memory.
-    pub(crate) fn is_in_device(&self) -> bool {
-        self.allocator.kind().is_some_and(|kind| kind != MemoryKind::Host)
-    }
-
     /// Buffers there may be at most.
     pub(crate) fn limit(&self) -> usize {
         self.limit
     }
 
     /// How many bytes as many buffers have together.
-    pub(crate) fn bytes(&self) -> u64 {
+    fn bytes(&self) -> u64 {
         (self.capacity as u64).saturating_mul(self.limit as u64)
+    }
+
+    /// Whether frames land in all of them, `under_way`, in a device's memory. That is a matter of microseconds, in most of which
+    /// no byte moves: with more of them at a time all land sooner.
+    pub(crate) fn is_too_small_for(&self, under_way: usize) -> bool {
+        under_way == self.limit
+            && self.bytes() < ENOUGH_UNDER_WAY
+            && self.allocator.kind().is_some_and(|kind| kind != MemoryKind::Host)
     }
 
     /// Whether twice as many buffers have at most `bytes` together.

@@ -30,8 +30,6 @@ const SMALL: usize = 64 << 10;
 const EVENTS: u64 = 4096;
 /// Allocations of a device that wait to be opened, at most.
 const MAX_UNOPENED: usize = 1024;
-/// Bytes that land in a device's memory at a time, for which there is no need of more buffers.
-const ENOUGH_UNDER_WAY: u64 = 64 << 20;
 /// How long the pipeline waits for a frame, while it holds every landing buffer itself, before there are more of them.
 const PATIENCE: Duration = Duration::from_millis(50);
 
@@ -467,11 +465,14 @@ impl Receiving {
             }
             let Some(slot) = slot else {
                 self.waiting.push_front((arrival, data));
-                if self.landing.may_grow(self.max_held) && self.wants_more_under_way() {
+                if !self.landing.may_grow(self.max_held) {
+                    return busy;
+                }
+                if self.landing.is_too_small_for(self.fetching.len()) {
                     self.landing.grow();
                     continue;
                 }
-                if self.landing.may_grow(self.max_held) && self.is_starved() {
+                if self.is_starved() {
                     self.landing.grow();
                     links.notify(Notice::Log(format!(
                         "the pipeline holds all landing buffers and waits for more: there may be {} now; set \
@@ -486,14 +487,6 @@ impl Receiving {
             self.land(links, arrival, data, slot);
         }
         busy
-    }
-
-    /// Frames land in a device's memory in all the buffers that there may be. That is a matter of microseconds, in most of which
-    /// no byte moves: with more of them at a time all land sooner.
-    fn wants_more_under_way(&self) -> bool {
-        self.landing.is_in_device()
-            && self.fetching.len() == self.landing.limit()
-            && self.landing.bytes() < ENOUGH_UNDER_WAY
     }
 
     /// The pipeline waits, has nothing queued and nothing under way, and all landing buffers are with it.
