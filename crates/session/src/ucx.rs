@@ -30,7 +30,7 @@ pub(crate) struct Ucx {
 impl Ucx {
     pub(crate) fn new(config: &Config, client_id: u64) -> Result<Self, Status> {
         let mut settings = vec![Setting { name: CM_USE_ALL_DEVICES, value: "n", force: false }];
-        if !host::has_rdma() {
+        if !config.high_performance || !host::has_rdma() {
             // Newer releases of UCX (1.22) take that to be slower over TCP than copies of 8 KiB each. It is four times as fast.
             settings.push(Setting { name: "RNDV_SCHEME", value: "put_zcopy", force: false });
         }
