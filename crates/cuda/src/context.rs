@@ -8,7 +8,7 @@ use gst::glib::translate::*;
 use gst::prelude::*;
 use ucp::{MemoryKind, RegionMut};
 
-use crate::driver::{CuContext, CuDevicePtr, Driver};
+use crate::driver::{CuContext, CuDevicePtr, DEFAULT_STREAM, Driver};
 use crate::gstcuda::{CudaMemory, GstCuda};
 use crate::{Error, is_cuda};
 
@@ -101,6 +101,14 @@ impl Context {
         self.primary()?;
         // SAFETY: the context lives. Should it end nevertheless, CUDA refuses it.
         unsafe { Driver::get()?.ctx_set_current(self.handle) }
+    }
+
+    /// Waits until all is done that elements gave the GPU in this context. What UCX has it copy is not waited for: its streams
+    /// are non-blocking, GStreamer's are not.
+    pub(crate) fn wait_for_elements(&self) -> Result<(), Error> {
+        let _entered = self.enter()?;
+        // SAFETY: only waits.
+        unsafe { Driver::get()?.stream_synchronize(DEFAULT_STREAM) }
     }
 
     /// Waits until all is done that the GPU was given in this context.

@@ -25,7 +25,7 @@ pub(crate) type CuDevice = c_int;
 /// `CUdeviceptr`.
 pub(crate) type CuDevicePtr = u64;
 
-/// `CU_STREAM_LEGACY`: waits for what the context's other streams were given before.
+/// `CU_STREAM_LEGACY`: waits for what the context's other streams were given before, but for non-blocking ones.
 pub(crate) const DEFAULT_STREAM: CuStream = 1;
 /// `CU_STREAM_PER_THREAD`: a stream of the context that only this thread uses.
 pub(crate) const OWN_STREAM: CuStream = 2;

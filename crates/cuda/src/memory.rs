@@ -141,7 +141,8 @@ struct Wrapped {
 
 impl Context {
     /// `region`, which is this GPU's memory, as a read-only memory of GStreamer, with planes as `info` has them. The region is
-    /// dropped when the memory is freed, after all that the GPU was given in this context is done.
+    /// dropped when the memory is freed, after all is done that elements gave the GPU in this context, in streams that are not
+    /// non-blocking.
     ///
     /// `None` if that cannot be: before GStreamer 1.24; if the planes are not within the region; if they are not of one stride,
     /// or rows of one are longer than those of the first, for GStreamer would cut them when the CPU maps the memory. Then it is
@@ -262,7 +263,7 @@ unsafe extern "C" fn release(wrapped: *mut c_void) {
     // SAFETY: it is what `wrap` has made, and is given back once.
     let wrapped = unsafe { Box::from_raw(wrapped.cast::<Wrapped>()) };
     // Elements may have queued reads that they did not wait for. It fails only if the context is lost, and all reads with it.
-    let _ = wrapped.context.synchronize();
+    let _ = wrapped.context.wait_for_elements();
     drop(wrapped.region);
 }
 

@@ -2,12 +2,15 @@
 
 mod common;
 
+use std::env;
+use std::ffi::{c_int, c_uint};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use cuda::{CONTEXT_TYPE, Context, Error, Place, PlaneCopy};
 use gst::prelude::*;
 use gst_video::{VideoFormat, VideoInfo};
+use libloading::{Library, Symbol};
 use ucp::{MemoryKind, Region, RegionMut};
 
 use common::{bytes, downloaded, gpu, on_gpu, pixels, planes, planes_of, pool, video, write};
@@ -191,6 +194,81 @@ fn a_region_becomes_a_memory_where_it_is() {
         drop(buffer);
         assert!(gone.load(SeqCst), "dropped with the memory");
     }
+}
+
+/// A stream of CUDA's, and what the tests do with it.
+struct Stream {
+    cuda: Library,
+    handle: usize,
+}
+
+impl Stream {
+    /// Made in the context that is current.
+    fn new(flags: c_uint) -> Self {
+        // SAFETY: it is loaded already, and this is its type.
+        let cuda = unsafe { Library::new("libcuda.so.1") }.expect("the driver");
+        let mut handle = 0;
+        // SAFETY: the type is that of cuda.h; it writes to the variable.
+        let made = unsafe {
+            let create: Symbol<'_, unsafe extern "C" fn(*mut usize, c_uint) -> c_int> =
+                cuda.get(b"cuStreamCreate\0").expect("a function");
+            create(&mut handle, flags)
+        };
+        assert_eq!(made, 0);
+        Self { cuda, handle }
+    }
+
+    /// Has the GPU read `from` many times.
+    fn read(&self, from: &Region, to: &mut RegionMut) {
+        // SAFETY: the type is that of cuda.h; both have as many bytes.
+        unsafe {
+            let copy: Symbol<'_, unsafe extern "C" fn(u64, u64, usize, usize) -> c_int> =
+                self.cuda.get(b"cuMemcpyDtoDAsync_v2\0").expect("a function");
+            for _ in 0..20 {
+                assert_eq!(copy(to.as_mut_ptr() as u64, from.as_ptr() as u64, to.len(), self.handle), 0);
+            }
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        // SAFETY: the type is that of cuda.h.
+        let query: Symbol<'_, unsafe extern "C" fn(usize) -> c_int> =
+            unsafe { self.cuda.get(b"cuStreamQuery\0") }.expect("a function");
+        // SAFETY: the stream lives.
+        unsafe { query(self.handle) == 0 }
+    }
+}
+
+#[test]
+fn a_memory_is_freed_when_elements_have_read_it() {
+    const DEFAULT: c_uint = 0;
+    const NON_BLOCKING: c_uint = 1;
+
+    let Some(context) = gpu("a_memory_is_freed_when_elements_have_read_it") else { return };
+    let video = video(VideoFormat::Rgba, 4096, 4096);
+    let mut to = context.allocate(video.size()).expect("memory");
+    let _entered = context.enter().expect("entered");
+    let mut done_after_drop = |stream: &Stream| {
+        let region: Region = context.allocate(video.size()).expect("memory").into();
+        // So that what it is in is not freed, for which CUDA waits.
+        let kept = region.clone();
+        let memory = context.wrap(region, &video)?;
+        stream.read(&kept, &mut to);
+        drop(memory);
+        Some(stream.is_done())
+    };
+    let element = Stream::new(DEFAULT);
+    let Some(done) = done_after_drop(&element) else {
+        eprintln!("GStreamer before 1.24 wraps nothing");
+        return;
+    };
+    assert!(done, "all that the element queued");
+    // As UCX's.
+    let other = Stream::new(NON_BLOCKING);
+    let waited = (0..20).all(|_| done_after_drop(&other) == Some(true));
+    // What stands in for the driver queues nothing.
+    let queues = env::var_os("NVDSUCX_CUDA_STAND_IN").is_none();
+    assert_ne!(waited, queues, "for what is not an element's");
 }
 
 #[test]
