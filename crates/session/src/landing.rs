@@ -9,8 +9,9 @@ use ucp::{Context, MemoryKind, RegionMut, Registration};
 use crate::doorbell::Doorbell;
 use crate::{Allocator, Error, HostAllocator};
 
-/// Bytes that land in a device's memory at a time, for which there is no need of more buffers.
-const ENOUGH_UNDER_WAY: u64 = 64 << 20;
+/// With as many buffers in a device's memory, and bytes in them, more would not help frames to land sooner.
+const ENOUGH_BUFFERS: usize = 8;
+const ENOUGH_BYTES: u64 = 64 << 20;
 
 /// The payload of a received frame. Dropping it gives its landing buffer back.
 #[derive(Debug)]
@@ -226,7 +227,7 @@ impl Landing {
     /// no byte moves: with more of them at a time all land sooner.
     pub(crate) fn is_too_small_for(&self, under_way: usize) -> bool {
         under_way == self.limit
-            && self.bytes() < ENOUGH_UNDER_WAY
+            && (self.limit < ENOUGH_BUFFERS || self.bytes() < ENOUGH_BYTES)
             && self.allocator.kind().is_some_and(|kind| kind != MemoryKind::Host)
     }
 
@@ -238,5 +239,43 @@ impl Landing {
     /// Allows twice as many buffers.
     pub(crate) fn grow(&mut self) {
         self.limit = self.limit.saturating_mul(2);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Says that it is a device.
+    #[derive(Debug)]
+    struct Gpu;
+
+    impl Allocator for Gpu {
+        fn kind(&self) -> Option<MemoryKind> {
+            Some(MemoryKind::Cuda)
+        }
+
+        fn allocate(&self, len: usize) -> Result<RegionMut, Error> {
+            HostAllocator.allocate(len)
+        }
+    }
+
+    /// How many buffers of so many bytes there are, at first 4, where frames land in all of them at a time.
+    fn enough(allocator: Arc<dyn Allocator>, bytes: usize) -> usize {
+        let doorbell = Arc::new(Doorbell::new().unwrap());
+        let mut landing = Landing::new(allocator, doorbell, 4, bytes);
+        while landing.is_too_small_for(landing.limit()) {
+            landing.grow();
+        }
+        landing.limit()
+    }
+
+    #[test]
+    fn frames_land_in_as_many_buffers_as_speed_needs() {
+        let video = |width: usize, height: usize| width * height * 3 / 2;
+        assert_eq!(enough(Arc::new(Gpu), video(1920, 1080)), 32);
+        assert_eq!(enough(Arc::new(Gpu), video(3840, 2160)), 8);
+        assert_eq!(enough(Arc::new(Gpu), video(7680, 4320)), 8);
+        assert_eq!(enough(Arc::new(HostAllocator), video(1920, 1080)), 4);
     }
 }
