@@ -10,8 +10,9 @@ use gst::prelude::*;
 
 use crate::stamp::{self, Stamp};
 
-/// As fast as they go, one frame of so many carries its stamp. Paced, all do.
-const STAMPED: u64 = 64;
+/// As fast as they go, one frame of so many carries its stamp: to write or read one waits for all copies that the GPU was given
+/// before. Paced, all do.
+const STAMPED: u64 = 512;
 
 /// Whether the frame of this number carries its stamp.
 pub(crate) fn is_stamped(sequence: u64, paced: bool) -> bool {
@@ -84,6 +85,6 @@ mod tests {
     #[test]
     fn what_is_paced_is_stamped() {
         assert!((0..100).all(|sequence| is_stamped(sequence, true)));
-        assert_eq!((0..129).filter(|sequence| is_stamped(*sequence, false)).count(), 3);
+        assert_eq!((0..1025).filter(|sequence| is_stamped(*sequence, false)).count(), 3);
     }
 }
