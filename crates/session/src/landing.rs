@@ -11,7 +11,7 @@ use crate::{Allocator, Error, HostAllocator};
 
 /// With as many buffers in a device's memory, and bytes in them, more would not help frames to land sooner.
 const ENOUGH_BUFFERS: usize = 8;
-const ENOUGH_BYTES: u64 = 64 << 20;
+const ENOUGH_BYTES: u64 = 128 << 20;
 
 /// The payload of a received frame. Dropping it gives its landing buffer back.
 #[derive(Debug)]
@@ -273,8 +273,8 @@ mod tests {
     #[test]
     fn frames_land_in_as_many_buffers_as_speed_needs() {
         let video = |width: usize, height: usize| width * height * 3 / 2;
-        assert_eq!(enough(Arc::new(Gpu), video(1920, 1080)), 32);
-        assert_eq!(enough(Arc::new(Gpu), video(3840, 2160)), 8);
+        assert_eq!(enough(Arc::new(Gpu), video(1920, 1080)), 64);
+        assert_eq!(enough(Arc::new(Gpu), video(3840, 2160)), 16);
         assert_eq!(enough(Arc::new(Gpu), video(7680, 4320)), 8);
         assert_eq!(enough(Arc::new(HostAllocator), video(1920, 1080)), 4);
     }

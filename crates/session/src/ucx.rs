@@ -20,6 +20,9 @@ struct Instance {
 
 /// Connections keep to the interface that they come by: the one that the user named. Any two releases of UCX connect.
 /// Between two processes with a GPU that is not enough, so there may be a second worker, which uses all devices.
+///
+/// Neither has UCX's shared memory carry messages, which it does if `UCX_SYSV_ERROR_HANDLING` is set: a peer that is killed
+/// while it writes one stops the queue that all write to (1.22), for ever.
 pub(crate) struct Ucx {
     own: Instance,
     with_all_devices: Option<Instance>,
