@@ -111,13 +111,6 @@ impl Context {
         unsafe { Driver::get()?.stream_synchronize(DEFAULT_STREAM) }
     }
 
-    /// Waits until all is done that the GPU was given in this context.
-    pub(crate) fn synchronize(&self) -> Result<(), Error> {
-        let _entered = self.enter()?;
-        // SAFETY: only waits.
-        unsafe { Driver::get()?.ctx_synchronize() }
-    }
-
     /// `len` bytes of the GPU's memory, at least one, by `cuMemAlloc`. What is in them is not defined.
     pub fn allocate(&self, len: usize) -> Result<RegionMut, Error> {
         let _entered = self.enter()?;

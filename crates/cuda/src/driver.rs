@@ -117,7 +117,6 @@ functions! {
     ctx_push_current = "cuCtxPushCurrent_v2"(context: CuContext);
     ctx_pop_current = "cuCtxPopCurrent_v2"(context: *mut CuContext);
     ctx_set_current = "cuCtxSetCurrent"(context: CuContext);
-    ctx_synchronize = "cuCtxSynchronize"();
     stream_synchronize = "cuStreamSynchronize"(stream: CuStream);
 
     mem_get_info = "cuMemGetInfo_v2"(free: *mut usize, total: *mut usize);

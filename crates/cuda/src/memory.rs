@@ -79,7 +79,7 @@ pub fn export(buffer: &gst::Buffer, memory: gst::Memory) -> Result<Region, Error
         // SAFETY: it is such a memory, and lives.
         Some(sync) => unsafe { sync(memory.as_mut_ptr().cast::<CudaMemory>()) },
         // Before 1.24 memories know no stream to wait for.
-        None => context.synchronize()?,
+        None => context.wait_for_elements()?,
     }
     let (start, len) = (mapping.info.data.cast_const(), mapping.info.size);
     let exported = Exported { _mapping: mapping, _memory: memory, _buffer: buffer.clone() };
