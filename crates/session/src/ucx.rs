@@ -45,10 +45,14 @@ impl Ucx {
     /// run the same release.
     pub(crate) fn use_all_devices(&mut self, config: &Config, client_id: u64) -> Result<(), Status> {
         if self.with_all_devices.is_none() {
-            // Of two interfaces of one host none is faster than the other.
-            let one_rail = Setting { name: "MAX_RNDV_RAILS", value: "1", force: false };
-            let all_devices = Setting { name: CM_USE_ALL_DEVICES, value: "y", force: false };
-            self.with_all_devices = Some(Instance::new(config, client_id, &[all_devices, one_rail])?);
+            let settings = [
+                Setting { name: CM_USE_ALL_DEVICES, value: "y", force: false },
+                // Of two interfaces of one host none is faster than the other; and each that is used takes a few system calls
+                // in every round.
+                Setting { name: "MAX_RNDV_RAILS", value: "1", force: false },
+                Setting { name: "MULTI_LANE_MAX_RATIO", value: "1", force: false },
+            ];
+            self.with_all_devices = Some(Instance::new(config, client_id, &settings)?);
         }
         Ok(())
     }
