@@ -33,6 +33,8 @@ const DRAIN_QUIET: Duration = Duration::from_millis(50);
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
 /// How long a farewell may take to get through.
 pub(crate) const FAREWELL: Duration = Duration::from_millis(300);
+/// The cookie of a frame that is sent; that of all else is 0.
+const FRAME: u64 = 1;
 /// How often the door is looked at while the data path is busy.
 const DOOR_INTERVAL: Duration = Duration::from_millis(5);
 /// How long a UCP listener outlives the handshake that it was for.
@@ -169,6 +171,8 @@ pub(crate) struct Links {
     endpoints: HashMap<EndpointId, LinkId>,
     pub(crate) connector: Option<Connector>,
     pub(crate) events: Vec<LinkEvent>,
+    /// What was in frames that have been sent.
+    sent: Vec<Region>,
     pub(crate) retired: Vec<Retired>,
     pub(crate) door: Option<TcpListener>,
     pub(crate) watch: Watch,
@@ -212,6 +216,7 @@ impl Links {
             endpoints: HashMap::new(),
             connector,
             events: Vec::new(),
+            sent: Vec::new(),
             retired: Vec::new(),
             door,
             watch,
@@ -368,6 +373,7 @@ impl Links {
                 Event::ConnectionRequest(request) => self.connection_request(request),
                 Event::Message(message) => self.message(message),
                 // The peer's failure, if that is what it was, is reported for its endpoint.
+                Event::Sent { cookie: FRAME, mut regions, .. } => self.sent.append(&mut regions),
                 Event::Sent { .. } => {}
                 Event::Received { cookie, region, result } => {
                     self.events.push(LinkEvent::Received { cookie, region, result });
@@ -380,6 +386,11 @@ impl Links {
             }
         }
         busy
+    }
+
+    /// What was in the frames that have been sent since the last call.
+    pub(crate) fn take_sent(&mut self) -> Vec<Region> {
+        std::mem::take(&mut self.sent)
     }
 
     pub(crate) fn take_events(&mut self) -> Vec<LinkEvent> {
@@ -592,7 +603,7 @@ impl Links {
         if !encoded.trailer.is_empty() {
             regions.push(Region::from(encoded.trailer));
         }
-        endpoint.send(wire::AM_FRAME, encoded.inline, regions, *mode, 0);
+        endpoint.send(wire::AM_FRAME, encoded.inline, regions, *mode, FRAME);
     }
 
     /// Says good-bye to a peer, which closes the connection then.

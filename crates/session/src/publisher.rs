@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use nvdsucx_wire as wire;
 use nvdsucx_wire::stream_event::Event;
+use ucp::Region;
 use wire::{Hello, Latency, Role as WireRole};
 
 use crate::arena::Arena;
@@ -53,6 +54,8 @@ pub(crate) struct Shared {
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) queue: VecDeque<Queued>,
+    /// What UCX has sent, to be let go of: by the next who sends, or by the transport thread once it has nothing else to do.
+    pub(crate) sent: Vec<Region>,
     /// The peers that have a ring.
     pub(crate) rings: Vec<Ring>,
     /// Rings of peers that have left, live on, and hold memory of ours.
@@ -310,10 +313,12 @@ impl Publisher {
                     state.queue.push_back(Queued { item, in_rings });
                     state.idle = false;
                 }
+                let done = std::mem::take(&mut state.sent);
                 drop(state);
                 if concerned {
                     shared.doorbell.ring();
                 }
+                drop(done);
                 return Ok(sent);
             }
             if state.flushing {

@@ -168,6 +168,15 @@ impl Role for Sending {
         if room || idle {
             shared.wake(&mut state);
         }
+        let mut sent = links.take_sent();
+        if sent.is_empty() && !busy {
+            // There is time.
+            sent = std::mem::take(&mut state.sent);
+        } else {
+            state.sent.append(&mut sent);
+        }
+        drop(state);
+        drop(sent);
         busy
     }
 

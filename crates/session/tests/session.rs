@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -157,6 +158,30 @@ fn what_was_taken_no_longer_counts_as_in_flight() {
             assert_eq!(next_frame(&subscriber).0, 0);
         }
     });
+}
+
+#[test]
+fn memory_comes_back_though_nobody_sends_any_more() {
+    let (publisher, _) = publish(config(Side::Listen, 0), sender_config());
+    let (subscriber, _) =
+        subscribe(config(Side::Connect, publisher.local_address().unwrap().port()), receiver_config());
+    for len in [100, 1 << 20] {
+        let memory = Arc::new(vec![7; len]);
+        let regions = vec![Region::owned_by(Arc::clone(&memory))];
+        send(
+            &publisher,
+            Outgoing::Frame(Frame {
+                header: FrameHeader { pts: Some(0), ..FrameHeader::default() },
+                regions,
+            }),
+        );
+        assert_eq!(next_frame(&subscriber).2, *memory);
+        let deadline = Instant::now() + SOON;
+        while Arc::strong_count(&memory) > 1 {
+            assert!(Instant::now() < deadline, "{len} bytes are still held");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
 }
 
 #[test]

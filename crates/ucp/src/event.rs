@@ -9,7 +9,7 @@ use ucp_sys::*;
 
 use crate::operation::post_receive;
 use crate::worker::WorkerHandle;
-use crate::{ConnectionRequest, EndpointId, RegionMut, Status};
+use crate::{ConnectionRequest, EndpointId, Region, RegionMut, Status};
 
 /// Something that happened in [`Worker::progress`](crate::Worker::progress).
 #[derive(Debug)]
@@ -18,10 +18,12 @@ pub enum Event {
     ConnectionRequest(ConnectionRequest),
     /// An active message arrived.
     Message(Message),
-    /// A send came to its end: its header and regions have been let go.
+    /// A send came to its end.
     Sent {
         /// What was given to [`Endpoint::send`](crate::Endpoint::send).
         cookie: u64,
+        /// What was sent. UCX has let go of it.
+        regions: Vec<Region>,
         /// How it ended.
         result: Result<(), Status>,
     },

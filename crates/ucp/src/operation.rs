@@ -57,9 +57,9 @@ trait Operation: Sized {
 
 impl Operation for Send {
     fn complete(self, result: Result<(), Status>) {
-        let Self { queue, cookie, .. } = self;
+        let Self { queue, cookie, regions, .. } = self;
         queue.operation_ended();
-        queue.push(Event::Sent { cookie, result });
+        queue.push(Event::Sent { cookie, regions, result });
     }
 }
 

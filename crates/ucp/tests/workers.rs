@@ -105,7 +105,7 @@ fn a_rendezvous_lands_where_the_receiver_says() {
     let region = pair.wait(|event| {
         match event {
             Event::Received { cookie: 3, region, result: Ok(()) } => received = Some(region),
-            Event::Sent { cookie: 7, result: Ok(()) } => done = true,
+            Event::Sent { cookie: 7, result: Ok(()), .. } => done = true,
             other => panic!("{other:?}"),
         }
         if done { received.take() } else { None }
