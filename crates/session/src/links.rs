@@ -625,8 +625,13 @@ impl Links {
         self.door = None;
         let ids: Vec<_> = self.links.keys().copied().collect();
         for id in ids {
-            match self.links[&id].stage {
+            let link = &self.links[&id];
+            match link.stage {
                 Stage::Up => self.say_bye(id, reason, until),
+                // The server may have heard from us, and would take us for dead.
+                Stage::Attaching { .. } if self.connector.is_some() && link.endpoint.is_some() => {
+                    self.say_bye(id, reason, until);
+                }
                 Stage::Leaving { .. } => self.leave(id, until),
                 _ => drop(self.remove(id)),
             }
