@@ -59,10 +59,11 @@ fn set_up() -> Environment {
     let plugins = profile.join("nvdsucx-tests/plugins");
     fs::create_dir_all(&plugins).expect("a folder in target/");
     copy(&plugin(deps, profile), &plugins.join(PLUGIN_FILE));
-    // GStreamer remembers that without a driver there are no elements for CUDA.
-    let registry =
-        if env::var_os(CUDA_STAND_IN).is_some() { "registry-cuda-stand-in.bin" } else { "registry.bin" };
-    let environment = Environment { peer, plugins, registry: profile.join("nvdsucx-tests").join(registry) };
+    // GStreamer remembers that without a driver there are no elements for CUDA, and each release has its own.
+    let driver = if env::var_os(CUDA_STAND_IN).is_some() { "-cuda-stand-in" } else { "" };
+    let (major, minor, ..) = gst::version();
+    let registry = profile.join(format!("nvdsucx-tests/registry-{major}.{minor}{driver}.bin"));
+    let environment = Environment { peer, plugins, registry };
     register(&environment);
     environment
 }

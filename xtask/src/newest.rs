@@ -24,6 +24,11 @@ const PACKAGES: &[&str] = &[
 
 const APT_GET: &str = "apt-get -o Acquire::Retries=5";
 
+/// GStreamer's elements for CUDA, out of a package that needs two hundred others for the rest of what it has.
+const FETCH_NVCODEC: &str = "cd /tmp; apt-get -o APT::Sandbox::User= download gstreamer1.0-plugins-bad
+dpkg-deb --fsys-tarfile gstreamer1.0-plugins-bad_*.deb | tar -x -C / --wildcards '*/libgstnvcodec.so'
+rm gstreamer1.0-plugins-bad_*.deb";
+
 /// Runs a script in the folder, with the kernel's file systems, which are gone with it.
 const INSIDE: &str = "for folder in dev proc sys; do mount --rbind /$folder \"$1/$folder\"; done
 exec chroot \"$1\" /usr/bin/env PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TMPDIR=/tmp LC_ALL=C.UTF-8 \
@@ -74,6 +79,7 @@ fn make(folder: &Path) -> anyhow::Result<()> {
     let update = "-o APT::Update::Error-Mode=any -o Acquire::Check-Valid-Until=false update";
     inside(folder, &format!("{APT_GET} {update}"))?;
     inside(folder, &format!("{APT_GET} -y --no-install-recommends -f install {}", PACKAGES.join(" ")))?;
+    inside(folder, FETCH_NVCODEC)?;
     inside(folder, "dpkg --configure -a; apt-get clean")?;
     inside(
         folder,
@@ -83,6 +89,28 @@ fn make(folder: &Path) -> anyhow::Result<()> {
         bail!("its GStreamer does not run: try `chroot {} gst-inspect-1.0`", folder.display());
     }
     Ok(())
+}
+
+/// Runs a program in the folder, where it sees two others at their places, in the folder that this is called from.
+const RUN: &str = "root=$1; here=$PWD
+for folder in dev proc sys; do mount --rbind /$folder \"$root/$folder\"; done
+for folder in \"$2\" \"$3\"; do mkdir -p \"$root$folder\"; mount --bind \"$folder\" \"$root$folder\"; done
+shift 3
+exec chroot \"$root\" sh -ec 'cd \"$1\"; shift; exec \"$@\"' sh \"$here\" \"$@\"";
+
+/// The setting of Cargo's with which it runs the tests in there.
+pub(crate) fn as_runner(root: &Path, workspace: &Workspace) -> String {
+    let command = ["unshare", "--mount", "sh", "-ec", RUN, "sh"].map(str::to_owned);
+    let folders = [root, &workspace.root, &workspace.target].map(|path| path.display().to_string());
+    // As TOML has it, too.
+    let command: Vec<_> = command.iter().chain(&folders).map(|part| format!("{part:?}")).collect();
+    format!("target.{}-unknown-linux-gnu.runner=[{}]", std::env::consts::ARCH, command.join(","))
+}
+
+/// Whether it has GStreamer's elements for CUDA.
+pub(crate) fn has_nvcodec(root: &Path) -> bool {
+    let file = format!("usr/lib/{}-linux-gnu/gstreamer-1.0/libgstnvcodec.so", std::env::consts::ARCH);
+    root.join(file).exists()
 }
 
 fn inside(folder: &Path, script: &str) -> anyhow::Result<()> {

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 
+use crate::newest;
 use crate::shell::Workspace;
 use crate::test::{Totals, run_and_count};
 
@@ -17,13 +18,15 @@ const CUDA_STAND_IN: &str = "NVDSUCX_CUDA_STAND_IN";
 /// The libraries that it is loaded as.
 const LIBRARIES: &[&str] = &["libcuda.so.1", "libnvcuvid.so.1", "libnvidia-ml.so.1"];
 
-/// Runs them with a UCX that knows CUDA, if `totals` say that some were skipped for want of the driver. `test` starts their
-/// build as before; of them, only those called like `filter`.
+/// Runs them with a UCX that knows CUDA, if `totals` say that some were skipped for want of the driver; and once more with the
+/// GStreamer in `newer`, the root of a Debian testing. `build` starts their build as before; of them, only those called like
+/// `filter`.
 pub(crate) fn run(
     workspace: &Workspace,
-    mut test: Command,
+    build: impl Fn() -> Command,
     filter: Option<&str>,
     ucx: &Path,
+    newer: Option<&Path>,
     totals: &mut Totals,
 ) -> anyhow::Result<()> {
     if !totals.skips(NO_DRIVER) {
@@ -34,18 +37,34 @@ pub(crate) fn run(
         "\nThere is no CUDA driver here: what stands in for it runs the tests that need one. It shows no speed, and nothing of \
          how a real GPU behaves."
     );
-    test.args(PROGRAMS.iter().flat_map(|program| ["--test", program])).arg("--no-fail-fast").args(filter);
-    test.args(["--", "--show-output"]);
     let others = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
     let others = std::env::split_paths(&others).filter(|folder| !folder.as_os_str().is_empty());
     let folders = std::env::join_paths([folder.clone(), ucx.to_owned()].into_iter().chain(others))
         .context("a folder's name has a colon in it")?;
-    test.env("LD_LIBRARY_PATH", folders).env("UCX_MODULE_DIR", ucx.join("ucx"));
-    // GStreamer remembers what it found without a driver.
-    test.env("GST_REGISTRY", workspace.registry("cuda-stand-in")?).env(CUDA_STAND_IN, folder);
+    let test = |runner: Option<String>, registry: &str| {
+        let mut test = build();
+        test.args(runner.iter().flat_map(|runner| ["--config", runner]));
+        test.args(PROGRAMS.iter().flat_map(|program| ["--test", program])).arg("--no-fail-fast").args(filter);
+        test.args(["--", "--show-output"]);
+        test.env("LD_LIBRARY_PATH", &folders).env("UCX_MODULE_DIR", ucx.join("ucx"));
+        // GStreamer remembers what it found without a driver.
+        test.env("GST_REGISTRY", workspace.registry(registry)?).env(CUDA_STAND_IN, &folder);
+        anyhow::Ok(test)
+    };
     let mut again = Totals::default();
-    run_and_count(&mut test, &mut again)?;
+    run_and_count(&mut test(None, "cuda-stand-in")?, &mut again)?;
     totals.replace(NO_DRIVER, again, "ran with a stand-in for CUDA's driver, which is not a real GPU");
+    match newer {
+        Some(root) if newest::has_nvcodec(root) => {
+            println!("\nThe same with the GStreamer of Debian testing.");
+            run_and_count(&mut test(Some(newest::as_runner(root, workspace)), "cuda-testing")?, totals)?;
+        }
+        Some(root) => totals.skip(
+            "CUDA with a newer GStreamer",
+            &format!("{} is older than these tests: remove it", workspace.shown(root)),
+        ),
+        None => {}
+    }
     Ok(())
 }
 

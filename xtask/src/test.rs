@@ -91,7 +91,7 @@ fn run_here(workspace: &Workspace, options: &Options, totals: &mut Totals) -> an
     test.args(["--", "--show-output", "--skip", "rdma"]);
     // The tests that need them have the words in their names.
     for (variable, path, word) in
-        [(UCX_NEW, newest_ucx.clone(), "newest"), (TESTING_ROOT, testing_root, "testing")]
+        [(UCX_NEW, newest_ucx.clone(), "newest"), (TESTING_ROOT, testing_root.clone(), "testing")]
     {
         match path {
             Some(path) => test.env(variable, path),
@@ -101,8 +101,9 @@ fn run_here(workspace: &Workspace, options: &Options, totals: &mut Totals) -> an
     run_and_count(&mut test, totals)?;
     match newest_ucx {
         Some(ucx) if !options.hosts => {
-            let test = build_command(workspace, offline);
-            stand_in::run(workspace, test, options.filter.as_deref(), &ucx, totals)
+            let build = || build_command(workspace, offline);
+            let (filter, newer) = (options.filter.as_deref(), testing_root.as_deref());
+            stand_in::run(workspace, build, filter, &ucx, newer, totals)
         }
         // Without a UCX that knows CUDA there are no tests with a stand-in, and they are told as skipped.
         _ => Ok(()),
