@@ -388,9 +388,11 @@ impl Links {
         busy
     }
 
-    /// What was in the frames that have been sent since the last call.
-    pub(crate) fn take_sent(&mut self) -> Vec<Region> {
-        std::mem::take(&mut self.sent)
+    /// Adds what was in the frames that have been sent since the last call. Returns whether there were any.
+    pub(crate) fn take_sent(&mut self, into: &mut Vec<Region>) -> bool {
+        let any = !self.sent.is_empty();
+        into.append(&mut self.sent);
+        any
     }
 
     pub(crate) fn take_events(&mut self) -> Vec<LinkEvent> {
@@ -625,13 +627,10 @@ impl Links {
         self.door = None;
         let ids: Vec<_> = self.links.keys().copied().collect();
         for id in ids {
-            let link = &self.links[&id];
-            match link.stage {
+            match self.links[&id].stage {
                 Stage::Up => self.say_bye(id, reason, until),
                 // The server may have heard from us, and would take us for dead.
-                Stage::Attaching { .. } if self.connector.is_some() && link.endpoint.is_some() => {
-                    self.say_bye(id, reason, until);
-                }
+                Stage::Attaching { .. } if self.connector.is_some() => self.say_bye(id, reason, until),
                 Stage::Leaving { .. } => self.leave(id, until),
                 _ => drop(self.remove(id)),
             }

@@ -168,15 +168,10 @@ impl Role for Sending {
         if room || idle {
             shared.wake(&mut state);
         }
-        let mut sent = links.take_sent();
-        if sent.is_empty() && !busy {
-            // There is time.
-            sent = std::mem::take(&mut state.sent);
-        } else {
-            state.sent.append(&mut sent);
-        }
+        let has_time = !links.take_sent(&mut state.sent) && !busy;
+        let done = has_time.then(|| std::mem::take(&mut state.sent));
         drop(state);
-        drop(sent);
+        drop(done);
         busy
     }
 

@@ -3,7 +3,7 @@
 mod common;
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use nvdsucx_session::wire::{BufferType, FrameHeader, StreamEvent, stream_event::Event};
@@ -160,27 +160,33 @@ fn what_was_taken_no_longer_counts_as_in_flight() {
     });
 }
 
+/// Bytes that tell when they are let go.
+struct Told(Vec<u8>, Sender<()>);
+
+impl AsRef<[u8]> for Told {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let _ = self.1.send(());
+    }
+}
+
 #[test]
 fn memory_comes_back_though_nobody_sends_any_more() {
     let (publisher, _) = publish(config(Side::Listen, 0), sender_config());
     let (subscriber, _) =
         subscribe(config(Side::Connect, publisher.local_address().unwrap().port()), receiver_config());
+    let (let_go, told) = channel();
     for len in [100, 1 << 20] {
-        let memory = Arc::new(vec![7; len]);
-        let regions = vec![Region::owned_by(Arc::clone(&memory))];
-        send(
-            &publisher,
-            Outgoing::Frame(Frame {
-                header: FrameHeader { pts: Some(0), ..FrameHeader::default() },
-                regions,
-            }),
-        );
-        assert_eq!(next_frame(&subscriber).2, *memory);
-        let deadline = Instant::now() + SOON;
-        while Arc::strong_count(&memory) > 1 {
-            assert!(Instant::now() < deadline, "{len} bytes are still held");
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        let regions = vec![Region::owned_by(Arc::new(Told(vec![7; len], let_go.clone())))];
+        let header = FrameHeader { pts: Some(0), ..FrameHeader::default() };
+        send(&publisher, Outgoing::Frame(Frame { header, regions }));
+        assert_eq!(next_frame(&subscriber).2, vec![7; len]);
+        told.recv_timeout(SOON).unwrap_or_else(|_| panic!("{len} bytes are still held"));
     }
 }
 
