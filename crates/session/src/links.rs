@@ -35,8 +35,8 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(2);
 pub(crate) const FAREWELL: Duration = Duration::from_millis(300);
 /// The cookie of a frame that is sent; that of all else is 0.
 const FRAME: u64 = 1;
-/// How often the door is looked at while the data path is busy.
-const DOOR_INTERVAL: Duration = Duration::from_millis(5);
+/// How often the door is looked at while the thread is awake.
+pub(crate) const DOOR_INTERVAL: Duration = Duration::from_millis(5);
 /// How long a UCP listener outlives the handshake that it was for.
 const RETIREMENT: Duration = Duration::from_secs(1);
 /// What the watch calls the listening socket.
@@ -177,6 +177,8 @@ pub(crate) struct Links {
     pub(crate) door: Option<TcpListener>,
     pub(crate) watch: Watch,
     door_attended: Instant,
+    /// When UCX was last let work. One reading of the clock does for all that happened then.
+    now: Instant,
     /// The listening socket is not watched before: the system has no room for a connection more.
     pub(crate) shut_until: Option<Instant>,
     pub(crate) strangers: Strangers,
@@ -221,6 +223,7 @@ impl Links {
             door,
             watch,
             door_attended: Instant::now(),
+            now: Instant::now(),
             shut_until: None,
             strangers: Strangers::new(Instant::now()),
             last_link: LISTENER,
@@ -367,6 +370,7 @@ impl Links {
     /// Lets UCX work and handles what happened. Returns whether anything did; [`take_events`](Self::take_events) has it.
     pub(crate) fn progress(&mut self) -> bool {
         let mut busy = self.ucx.progress();
+        self.now = Instant::now();
         while let Some(event) = self.ucx.next_event() {
             busy = true;
             match event {
@@ -386,6 +390,11 @@ impl Links {
             }
         }
         busy
+    }
+
+    /// When UCX was last let work.
+    pub(crate) fn now(&self) -> Instant {
+        self.now
     }
 
     /// Adds what was in the frames that have been sent since the last call. Returns whether there were any.
@@ -408,7 +417,7 @@ impl Links {
             // Of a connection that is gone.
             return;
         };
-        let now = Instant::now();
+        let now = self.now;
         let Some(link) = self.links.get_mut(&id) else { return };
         link.heard = now;
         match &mut link.stage {
@@ -526,7 +535,7 @@ impl Links {
 
     /// Does what is due and says when to be called next.
     pub(crate) fn tick(&mut self) -> Option<Instant> {
-        let now = Instant::now();
+        let now = self.now;
         if now >= self.door_attended + DOOR_INTERVAL {
             self.attend_door();
         }

@@ -185,7 +185,7 @@ impl Role for Receiving {
             links.broke_protocol(sender.id, &broken.to_string());
             return true;
         }
-        let now = Instant::now();
+        let now = links.now();
         if sender.ask_clock.take_if(|due| *due <= now).is_some() {
             let asked = monotonic();
             sender.asked_clock = Some(asked);

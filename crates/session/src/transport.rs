@@ -11,7 +11,7 @@ use nvdsucx_wire as wire;
 use wire::Hello;
 
 use crate::doorbell::Doorbell;
-use crate::links::{LinkEvent, Links, earliest};
+use crate::links::{DOOR_INTERVAL, LinkEvent, Links, earliest};
 use crate::{Config, Error, Notice};
 
 /// How long the thread looks for more to do before it sleeps. Waking it up again costs more than that.
@@ -92,34 +92,43 @@ impl Drop for Transport {
 fn run<R: Role>(mut links: Links, mut role: R, doorbell: &Doorbell, stop: &AtomicBool) {
     let spin = links.config().busy_poll.max(SPIN);
     let mut active = Instant::now();
+    // Whether the last round found nothing to do, when it looked, and when there will be something though nothing happens.
+    let (mut idle, mut looked, mut due) = (false, active, None);
     while !stop.load(Ordering::SeqCst) {
         let mut busy = doorbell.answer();
         busy |= links.progress();
-        let due = links.tick();
-        loop {
-            let events = links.take_events();
-            if events.is_empty() {
-                break;
+        let now = links.now();
+        // While nothing happens only UCX is asked, and the locks are left to those who have something to send or to take.
+        if busy || !idle || now >= looked + DOOR_INTERVAL || due.is_some_and(|due| now >= due) {
+            looked = now;
+            let link_due = links.tick();
+            loop {
+                let events = links.take_events();
+                if events.is_empty() {
+                    break;
+                }
+                busy = true;
+                for event in events {
+                    role.handle(&mut links, event);
+                }
             }
-            busy = true;
-            for event in events {
-                role.handle(&mut links, event);
-            }
+            busy |= role.poll(&mut links);
+            due = earliest(link_due, role.deadline());
         }
-        busy |= role.poll(&mut links);
-        let now = Instant::now();
+        idle = !busy;
         if busy {
             active = now;
         } else if now < active + if links.is_copying() { spin.max(SPIN_WHILE_COPYING) } else { spin } {
             std::hint::spin_loop();
         } else {
-            let due = earliest(due, role.deadline());
-            let timeout =
-                due.map_or(LONGEST_SLEEP, |due| due.saturating_duration_since(now).min(LONGEST_SLEEP));
+            let timeout = due.map_or(LONGEST_SLEEP, |due| {
+                due.saturating_duration_since(Instant::now()).min(LONGEST_SLEEP)
+            });
             let [at_the_door, ..] = doorbell.sleep(links.event_fds(), timeout, || links.arm());
             if at_the_door {
                 links.attend_door();
             }
+            idle = false;
         }
     }
     drop(role);
