@@ -148,12 +148,14 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes those who wait, if any.
-    pub(crate) fn wake(&self, state: &mut State) {
-        if std::mem::take(&mut state.waiting) {
+    /// Wakes those who wait, if any, when the lock is free.
+    pub(crate) fn wake(&self, mut state: MutexGuard<'_, State>) {
+        let (waiting, sleep) = (std::mem::take(&mut state.waiting), state.sleep.clone());
+        drop(state);
+        if waiting {
             self.changed.notify_all();
         }
-        if let Some(sleep) = &state.sleep {
+        if let Some(sleep) = sleep {
             sleep.wake();
         }
     }
@@ -367,7 +369,7 @@ impl Publisher {
     pub fn set_flushing(&self, flushing: bool) {
         let mut state = self.shared.lock();
         state.flushing = flushing;
-        self.shared.wake(&mut state);
+        self.shared.wake(state);
     }
 
     /// Drops the frames (not the events) that are queued and not yet sent.
@@ -378,8 +380,7 @@ impl Publisher {
             .partition::<VecDeque<_>, _>(|queued| matches!(queued.item, Outgoing::Event(_)));
         state.queue = events;
         self.shared.counters.dropped_flushed.add(frames.len() as u64);
-        self.shared.wake(&mut state);
-        drop(state);
+        self.shared.wake(state);
         self.shared.doorbell.ring();
     }
 

@@ -356,8 +356,7 @@ impl Receiving {
         if !sender.memories.add(memory.id, mapping.ok().map(Arc::new).map(Memory::Shared)) {
             return links.broke_protocol(id, "it has too much memory mapped, or the same twice");
         }
-        let mut state = self.shared.lock();
-        self.shared.wake(&mut state);
+        self.shared.wake(self.shared.lock());
     }
 
     /// Frames will be in that memory of a device, if we can open it.
@@ -388,7 +387,7 @@ impl Receiving {
                 inlet.closed = true;
             }
         }
-        self.shared.wake(&mut state);
+        self.shared.wake(state);
     }
 
     fn too_large(&mut self, links: &mut Links, size: u64) {
@@ -639,7 +638,7 @@ impl Receiving {
             return links.broke_protocol(id, "it sends more events than there is room for");
         }
         if !state.queue.is_empty() {
-            self.shared.wake(&mut state);
+            self.shared.wake(state);
         }
     }
 }

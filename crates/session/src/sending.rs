@@ -165,12 +165,13 @@ impl Role for Sending {
         let idle = state.queue.is_empty() && self.peers.values().all(|peer| peer.window.is_empty());
         let room = state.queue.len() < QUEUE;
         state.idle = idle;
-        if room || idle {
-            shared.wake(&mut state);
-        }
         let has_time = !links.take_sent(&mut state.sent) && !busy;
         let done = has_time.then(|| std::mem::take(&mut state.sent));
-        drop(state);
+        if room || idle {
+            shared.wake(state);
+        } else {
+            drop(state);
+        }
         drop(done);
         busy
     }
@@ -414,7 +415,7 @@ impl Sending {
             state.broken.retain(|(broken, _)| *broken != id);
             state.remote -= usize::from(!matches!(way, Way::Ring));
             state.held = self.is_held();
-            self.shared.wake(&mut state);
+            self.shared.wake(state);
             ring
         };
         let all_taken = ring.as_ref().is_none_or(Ring::is_taken);
@@ -468,7 +469,7 @@ impl Sending {
     fn end(&self, end: Interrupted) {
         let mut state = self.shared.lock();
         state.end(end);
-        self.shared.wake(&mut state);
+        self.shared.wake(state);
     }
 
     /// Whether it is time for `item`.

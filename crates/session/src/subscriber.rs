@@ -44,8 +44,10 @@ pub(crate) struct Shared {
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) queue: VecDeque<Entry>,
-    /// Since when somebody waits on `changed`.
+    /// Since when somebody waits for something in the queue.
     pub(crate) waiting: Option<Instant>,
+    /// Somebody waits on `changed`, and has not been woken.
+    asleep: bool,
     /// Somebody sleeps until there is something in a ring.
     sleep: Option<Sleep>,
     /// The sender does what none of ours does.
@@ -137,27 +139,34 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes who waits, if somebody does.
-    pub(crate) fn wake(&self, state: &mut State) {
+    /// Wakes who waits, if somebody does: once, and when the lock is free.
+    pub(crate) fn wake(&self, mut state: MutexGuard<'_, State>) {
         self.stirred.store(true, SeqCst);
-        if state.waiting.is_some() {
+        let (asleep, sleep) = (std::mem::take(&mut state.asleep), state.sleep.clone());
+        drop(state);
+        if asleep {
             self.changed.notify_all();
         }
-        if let Some(sleep) = &state.sleep {
+        if let Some(sleep) = sleep {
             sleep.wake();
         }
+    }
+
+    fn wait<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        state.asleep = true;
+        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn end(&self, end: Interrupted) {
         let mut state = self.lock();
         state.end.get_or_insert(end);
-        self.changed.notify_all();
-        self.wake(&mut state);
+        self.wake(state);
     }
 
     pub(crate) fn set_clock(&self, clock: Clock) {
-        self.lock().clock = clock;
-        self.changed.notify_all();
+        let mut state = self.lock();
+        state.clock = clock;
+        self.wake(state);
     }
 }
 
@@ -269,7 +278,7 @@ impl Subscriber {
                 self.shared.doorbell.ring();
             }
         }
-        Ok(self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner))
+        Ok(self.shared.wait(state))
     }
 
     fn sleep<'a>(
@@ -310,8 +319,7 @@ impl Subscriber {
         let mut state = self.shared.lock();
         state.flushing = flushing;
         state.waiting = None;
-        self.shared.changed.notify_all();
-        self.shared.wake(&mut state);
+        self.shared.wake(state);
     }
 
     /// How far the monotonic clock of the sender's host is ahead of ours, in nanoseconds: 0 on one host. `None`: the sender
@@ -330,7 +338,7 @@ impl Subscriber {
                 (Clock::Known(difference), _) => return Ok(Some(difference)),
                 (Clock::Silent, _) | (_, Some(_)) => return Ok(None),
                 (Clock::Unknown, None) => {
-                    state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                    state = self.shared.wait(state);
                 }
             }
         }
