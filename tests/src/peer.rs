@@ -18,6 +18,9 @@ use crate::environment;
 /// How long a test waits for what should come soon, on a busy machine.
 pub const SOON: Duration = Duration::from_secs(15);
 
+/// How long a process may take until its elements are up: those that use a GPU load CUDA first, many at a time.
+const STARTED: Duration = Duration::from_secs(60);
+
 /// How long a process that is no longer needed may take to end, or else it is killed.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -234,7 +237,7 @@ impl Peer {
 
     /// The port that a listening element has announced.
     pub fn port(&self) -> u16 {
-        self.line("port=")["port=".len()..].parse().expect("a port number")
+        self.line_within("port=", STARTED)["port=".len()..].parse().expect("a port number")
     }
 
     /// [`port`](Self::port) on this host.

@@ -23,6 +23,10 @@ const PACKAGES: &[&str] = &[
 ];
 /// Those need a virtual machine, network namespaces, a second UCX or a second system, which a bundle has not.
 const LEFT_OUT: &[&str] = &["rdma", "hosts", "newest", "testing"];
+/// How many tests there are at a time, unless the user says: hosts with GPUs have many cores, but each process that starts CUDA there
+/// takes seconds, in which the others wait for it.
+const TEST_THREADS: &str = "RUST_TEST_THREADS";
+const AT_A_TIME: &str = "4";
 /// Where tests look for the plugin.
 const PLUGIN_PATH: &str = "NVDSUCX_PLUGIN_PATH";
 
@@ -80,6 +84,9 @@ pub(crate) fn run(bundle: &Path, filter: Option<&str>) -> anyhow::Result<()> {
         let mut test = Command::new(test);
         test.current_dir(bundle.join("tests")).args(filter).env(PLUGIN_PATH, bundle.join("gst"));
         test.args(LEFT_OUT.iter().flat_map(|word| ["--skip", word]));
+        if std::env::var_os(TEST_THREADS).is_none() {
+            test.env(TEST_THREADS, AT_A_TIME);
+        }
         run_and_count(&mut test, &mut totals)?;
     }
     totals.check(filter)
