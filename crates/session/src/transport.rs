@@ -134,3 +134,56 @@ fn run<R: Role>(mut links: Links, mut role: R, doorbell: &Doorbell, stop: &Atomi
     drop(role);
     links.close("its pipeline was stopped");
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use super::*;
+    use crate::{OnDisconnect, Side};
+
+    /// Counts how often it is asked.
+    struct Counting(Arc<AtomicU32>);
+
+    impl Role for Counting {
+        fn handle(&mut self, _: &mut Links, _: LinkEvent) {}
+
+        fn poll(&mut self, _: &mut Links) -> bool {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            false
+        }
+    }
+
+    #[test]
+    fn the_role_is_left_alone_while_the_thread_only_looks() {
+        let config = Config {
+            side: Side::Listen,
+            address: "127.0.0.1".to_owned(),
+            port: 0,
+            buffer_type: wire::BufferType::Any,
+            high_performance: true,
+            zero_copy: false,
+            connect_timeout: None,
+            longest_pause: Duration::from_secs(1),
+            peer_timeout: None,
+            on_disconnect: OnDisconnect::Fail,
+            // It never sleeps.
+            busy_poll: Duration::from_secs(3600),
+            max_peers: 1,
+            key: None,
+            name: "looks".to_owned(),
+        };
+        let asked = Arc::new(AtomicU32::new(0));
+        let role = Counting(Arc::clone(&asked));
+        let doorbell = Arc::new(Doorbell::new().expect("a doorbell"));
+        let transport = Transport::start(config, Hello::default(), doorbell, drop, || role);
+        let transport = transport.expect("a transport thread");
+        let (begin, before) = (Instant::now(), asked.load(Ordering::SeqCst));
+        while asked.load(Ordering::SeqCst) < before + 20 {
+            assert!(begin.elapsed() < Duration::from_secs(60), "it is not asked at all");
+            thread::yield_now();
+        }
+        assert!(begin.elapsed() >= 10 * DOOR_INTERVAL, "it is asked in every round");
+        drop(transport);
+    }
+}
