@@ -157,25 +157,33 @@ impl Landing {
         len: usize,
         for_cpu: bool,
     ) -> Result<Option<Slot>, Error> {
-        // Before looking, so that none can come back unnoticed.
-        self.returned.wanted.store(true, SeqCst);
-        let returned =
-            std::mem::take(&mut *self.returned.slots.lock().unwrap_or_else(PoisonError::into_inner));
-        self.free.extend(returned.into_iter().map(|(id, region)| Slot { id, region }));
         // UCX must not see the key of a device's memory before this thread knows the device: it would take that memory to be
         // out of reach for ever.
         let Some(wanted) = self.allocator.kind() else { return Ok(None) };
         let kind = if for_cpu || !context.knows(wanted) { MemoryKind::Host } else { wanted };
-        let fits = |slot: &Slot| slot.region.len() >= len && slot.region.kind() == kind;
-        if let Some(fit) = self.free.iter().rposition(fits) {
-            return Ok(Some(self.free.swap_remove(fit)));
+        if let Some(slot) = self.fitting(len, kind) {
+            return Ok(Some(slot));
         }
         if self.registrations.len() >= self.limit {
+            // Before looking once more, so that none can come back unnoticed.
+            self.returned.wanted.store(true, SeqCst);
+            if let Some(slot) = self.fitting(len, kind) {
+                return Ok(Some(slot));
+            }
             // One that is too small makes room for one that is not.
             let Some(slot) = self.free.pop() else { return Ok(None) };
             self.registrations.remove(&slot.id);
         }
         self.make(context, len, kind).map(Some)
+    }
+
+    /// One that is free and good for that.
+    fn fitting(&mut self, len: usize, kind: MemoryKind) -> Option<Slot> {
+        let mut returned = self.returned.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        self.free.extend(returned.drain(..).map(|(id, region)| Slot { id, region }));
+        let fit =
+            self.free.iter().rposition(|slot| slot.region.len() >= len && slot.region.kind() == kind)?;
+        Some(self.free.swap_remove(fit))
     }
 
     fn make(&mut self, context: &Context, len: usize, kind: MemoryKind) -> Result<Slot, Error> {
@@ -268,6 +276,27 @@ mod tests {
             landing.grow();
         }
         landing.limit()
+    }
+
+    #[test]
+    fn a_buffer_that_comes_back_is_told_of_only_if_there_was_none() {
+        let context = Context::new("landing", &[]).unwrap();
+        let doorbell = Arc::new(Doorbell::new().unwrap());
+        let mut landing = Landing::new(Arc::new(HostAllocator), Arc::clone(&doorbell), 2, 4096);
+        let mut land = |landing: &mut Landing| {
+            let slot = landing.take(&context, 4096, true).unwrap();
+            slot.map(|slot| landing.landed(slot, 4096))
+        };
+        drop(land(&mut landing).expect("a buffer"));
+        assert!(!doorbell.answer());
+        let (first, second) =
+            (land(&mut landing).expect("a buffer"), land(&mut landing).expect("a second one"));
+        assert!(land(&mut landing).is_none());
+        drop(first);
+        assert!(doorbell.answer());
+        drop(second);
+        assert!(!doorbell.answer(), "one is enough");
+        assert!(land(&mut landing).is_some());
     }
 
     #[test]
