@@ -283,7 +283,7 @@ mod tests {
         let context = Context::new("landing", &[]).unwrap();
         let doorbell = Arc::new(Doorbell::new().unwrap());
         let mut landing = Landing::new(Arc::new(HostAllocator), Arc::clone(&doorbell), 2, 4096);
-        let mut land = |landing: &mut Landing| {
+        let land = |landing: &mut Landing| {
             let slot = landing.take(&context, 4096, true).unwrap();
             slot.map(|slot| landing.landed(slot, 4096))
         };
