@@ -92,15 +92,14 @@ impl Drop for Transport {
 fn run<R: Role>(mut links: Links, mut role: R, doorbell: &Doorbell, stop: &AtomicBool) {
     let spin = links.config().busy_poll.max(SPIN);
     let mut active = Instant::now();
-    // Whether the last round found nothing to do, when it looked, and when there will be something though nothing happens.
-    let (mut idle, mut looked, mut due) = (false, active, None);
+    // When there will be something to do though nothing happens; and when to look for it, at the latest.
+    let (mut due, mut look_at) = (None, active);
     while !stop.load(Ordering::SeqCst) {
         let mut busy = doorbell.answer();
         busy |= links.progress();
         let now = links.now();
         // While nothing happens only UCX is asked, and the locks are left to those who have something to send or to take.
-        if busy || !idle || now >= looked + DOOR_INTERVAL || due.is_some_and(|due| now >= due) {
-            looked = now;
+        if busy || now >= look_at {
             let link_due = links.tick();
             loop {
                 let events = links.take_events();
@@ -114,10 +113,10 @@ fn run<R: Role>(mut links: Links, mut role: R, doorbell: &Doorbell, stop: &Atomi
             }
             busy |= role.poll(&mut links);
             due = earliest(link_due, role.deadline());
+            look_at = due.unwrap_or(now + DOOR_INTERVAL).min(now + DOOR_INTERVAL);
         }
-        idle = !busy;
         if busy {
-            active = now;
+            (active, look_at) = (now, now);
         } else if now < active + if links.is_copying() { spin.max(SPIN_WHILE_COPYING) } else { spin } {
             std::hint::spin_loop();
         } else {
@@ -128,7 +127,7 @@ fn run<R: Role>(mut links: Links, mut role: R, doorbell: &Doorbell, stop: &Atomi
             if at_the_door {
                 links.attend_door();
             }
-            idle = false;
+            look_at = now;
         }
     }
     drop(role);
