@@ -2,8 +2,10 @@
 //!
 //! A link is a socket through the front door, a UCX endpoint, and what is known of the peer. The listening side makes one
 //! for every client that comes in; the connecting side has one at a time, made again by the [`Connector`] until it holds.
-//! How a link comes up is in `handshake.rs`; what happens once it is, and how it ends, is here. The role (publisher or
-//! subscriber) hears of a link when it is up.
+//! How a link comes up is in `handshake.rs`; what happens once it is, and how it ends, is here; what it carries is in
+//! `messages.rs`. The role (publisher or subscriber) hears of a link when it is up.
+
+mod messages;
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
@@ -14,9 +16,7 @@ use std::time::{Duration, Instant};
 use nvdsucx_wire as wire;
 use nvdsucx_wire::message::Kind;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use ucp::{
-    Context, Data, Endpoint, EndpointId, Event, Listener, Region, RegionMut, SendMode, Status, Worker,
-};
+use ucp::{Context, Data, Endpoint, EndpointId, Listener, Region, RegionMut, SendMode, Status, Worker};
 use wire::Hello;
 
 use crate::connector::{Connector, resolve};
@@ -25,7 +25,7 @@ use crate::doorbell::Doorbell;
 use crate::proof::{Transcript, random};
 use crate::strangers::Strangers;
 use crate::ucx::Ucx;
-use crate::{Config, Error, Key, Notice, Peer, Side, monotonic};
+use crate::{Config, Error, Key, Notice, Peer, Side};
 
 /// After the connection is lost: silence after which nothing more is expected of what was sent before.
 const DRAIN_QUIET: Duration = Duration::from_millis(50);
@@ -33,8 +33,6 @@ const DRAIN_QUIET: Duration = Duration::from_millis(50);
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
 /// How long a farewell may take to get through.
 pub(crate) const FAREWELL: Duration = Duration::from_millis(300);
-/// The cookie of a frame that is sent; that of all else is 0.
-const FRAME: u64 = 1;
 /// How often the door is looked at while the thread is awake.
 pub(crate) const DOOR_INTERVAL: Duration = Duration::from_millis(5);
 /// How long a UCP listener outlives the handshake that it was for.
@@ -367,101 +365,6 @@ impl Links {
         }
     }
 
-    /// Lets UCX work and handles what happened. Returns whether anything did; [`take_events`](Self::take_events) has it.
-    pub(crate) fn progress(&mut self) -> bool {
-        let mut busy = self.ucx.progress();
-        self.now = Instant::now();
-        while let Some(event) = self.ucx.next_event() {
-            busy = true;
-            match event {
-                Event::ConnectionRequest(request) => self.connection_request(request),
-                Event::Message(message) => self.message(message),
-                // The peer's failure, if that is what it was, is reported for its endpoint.
-                Event::Sent { cookie: FRAME, mut regions, .. } => self.sent.append(&mut regions),
-                Event::Sent { .. } => {}
-                Event::Received { cookie, region, result } => {
-                    self.events.push(LinkEvent::Received { cookie, region, result });
-                }
-                Event::Failed { endpoint, status } => {
-                    if let Some(&id) = self.endpoints.get(&endpoint) {
-                        self.connection_lost(id, &status.to_string());
-                    }
-                }
-            }
-        }
-        busy
-    }
-
-    /// When UCX was last let work.
-    pub(crate) fn now(&self) -> Instant {
-        self.now
-    }
-
-    /// Adds what was in the frames that have been sent since the last call. Returns whether there were any.
-    pub(crate) fn take_sent(&mut self, into: &mut Vec<Region>) -> bool {
-        let any = !self.sent.is_empty();
-        into.append(&mut self.sent);
-        any
-    }
-
-    pub(crate) fn take_events(&mut self) -> Vec<LinkEvent> {
-        std::mem::take(&mut self.events)
-    }
-
-    fn message(&mut self, message: ucp::Message) {
-        let (prefix, _) = match wire::Prefix::decode(&message.header) {
-            Ok(decoded) => decoded,
-            Err(error) => return self.notify(Notice::Log(format!("skipped a message: {error}"))),
-        };
-        let Some(&id) = self.tokens.get(&prefix.token) else {
-            // Of a connection that is gone.
-            return;
-        };
-        let now = self.now;
-        let Some(link) = self.links.get_mut(&id) else { return };
-        link.heard = now;
-        match &mut link.stage {
-            Stage::Attaching { .. } if link.endpoint.is_some() => self.up(id),
-            Stage::Draining { quiet, limit, .. } => *quiet = (now + DRAIN_QUIET).min(*limit),
-            Stage::Up => {}
-            _ => return,
-        }
-        match (message.id, message.data) {
-            (wire::AM_FRAME, data) => {
-                let frame = Frame { header: message.header, data };
-                self.events.push(LinkEvent::Frame(id, frame));
-            }
-            (_, Data::Rendezvous(_)) => self.broke_protocol(id, "it wants a control message to be fetched"),
-            (_, Data::Copied(bytes)) => self.control(id, &bytes),
-            (_, Data::Held(held)) => self.control(id, held.bytes()),
-        }
-    }
-
-    fn control(&mut self, id: LinkId, bytes: &[u8]) {
-        match wire::decode_message(bytes) {
-            Ok(Some(Kind::Bye(bye))) => self.down(id, format!("it left: {}", bye.reason), true),
-            Ok(Some(Kind::Ping(ping))) => {
-                let pong = wire::Ping { time: monotonic(), ..ping };
-                self.send_control(id, Kind::Pong(pong));
-            }
-            // A sign of life, and that is all.
-            Ok(Some(Kind::Pong(pong))) if pong.id == 0 => {}
-            Ok(Some(
-                Kind::Hello(_)
-                | Kind::Welcome(_)
-                | Kind::Refusal(_)
-                | Kind::Challenge(_)
-                | Kind::Proof(_)
-                | Kind::Sealed(_),
-            )) => {
-                self.broke_protocol(id, "it introduced itself again");
-            }
-            Ok(Some(kind)) => self.events.push(LinkEvent::Control(id, kind)),
-            Ok(None) => self.notify(Notice::Log("skipped a message of an unknown kind".to_owned())),
-            Err(error) => self.broke_protocol(id, &error.to_string()),
-        }
-    }
-
     /// Both sides have heard from each other over UCX.
     fn up(&mut self, id: LinkId) {
         let Some(link) = self.links.get_mut(&id) else { return };
@@ -592,29 +495,6 @@ impl Links {
                 self.attempt_failed(id, cause);
             }
         }
-    }
-
-    pub(crate) fn send_control(&mut self, to: LinkId, kind: Kind) {
-        let Some(Link { endpoint: Some(endpoint), theirs, .. }) = self.links.get(&to) else { return };
-        let header = wire::Prefix { token: theirs.token, trailer: 0 }.encode().to_vec();
-        let body = wire::encode_message(&wire::Message::from(kind));
-        // Always eager: there is no landing buffer for control messages.
-        endpoint.send(wire::AM_CONTROL, header, vec![Region::from(body)], SendMode::Eager, 0);
-    }
-
-    /// Whether the header of a frame goes before its data, and not behind it.
-    pub(crate) fn fits_inline(&self, header: &wire::FrameHeader) -> bool {
-        header.encode_for(0, self.ucx.max_header()).trailer.is_empty()
-    }
-
-    pub(crate) fn send_frame(&mut self, to: LinkId, header: &wire::FrameHeader, regions: &[Region]) {
-        let Some(Link { endpoint: Some(endpoint), theirs, mode, .. }) = self.links.get(&to) else { return };
-        let encoded = header.encode_for(theirs.token, self.ucx.max_header());
-        let mut regions = regions.to_vec();
-        if !encoded.trailer.is_empty() {
-            regions.push(Region::from(encoded.trailer));
-        }
-        endpoint.send(wire::AM_FRAME, encoded.inline, regions, *mode, FRAME);
     }
 
     /// Says good-bye to a peer, which closes the connection then.
