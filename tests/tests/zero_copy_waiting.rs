@@ -310,7 +310,9 @@ fn who_is_to_look_is_not_woken() {
 #[test]
 fn idle_ends_sleep() {
     let mut peers = vec![];
-    for link in Link::both().into_iter().flat_map(|link| [link.clone(), link.src("busy-poll=20000")]) {
+    // Who looks for more does not begin again at every sign of life, or whenever it asks for the sender's clock.
+    let settings = ["", "busy-poll=20000 peer-timeout=3000", "busy-poll=20000 timestamp-mode=map"];
+    for link in Link::both().into_iter().flat_map(|link| settings.map(|setting| link.clone().src(setting))) {
         let (mut sender, receiver) = link.start_mapped();
         sender.push(&[START, "buffer count=20 mem=100000 pts=0"]);
         receiver.lines_until(20, "buffer ");

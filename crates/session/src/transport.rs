@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use nvdsucx_wire as wire;
 use wire::Hello;
+use wire::message::Kind;
 
 use crate::doorbell::Doorbell;
 use crate::links::{DOOR_INTERVAL, LinkEvent, Links, earliest};
@@ -27,7 +28,7 @@ const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 pub(crate) trait Role {
     /// Something happened to a link.
     fn handle(&mut self, links: &mut Links, event: LinkEvent);
-    /// Does what the element's side asks for. Returns whether there was anything to do.
+    /// Does what the element's side asks for. Returns whether there was anything to do for the stream.
     fn poll(&mut self, links: &mut Links) -> bool;
     /// When `poll` is to be called even if nothing happens.
     fn deadline(&self) -> Option<Instant> {
@@ -90,13 +91,15 @@ impl Drop for Transport {
 }
 
 fn run<R: Role>(mut links: Links, mut role: R, doorbell: &Doorbell, stop: &AtomicBool) {
-    let spin = links.config().busy_poll.max(SPIN);
-    let mut active = Instant::now();
+    let busy_poll = links.config().busy_poll.max(SPIN);
+    let mut awake_until = Instant::now() + busy_poll;
     // When there will be something to do though nothing happens; and when to look for it, at the latest.
-    let (mut due, mut look_at) = (None, active);
+    let (mut due, mut look_at) = (None, Instant::now());
     while !stop.load(Ordering::SeqCst) {
         let mut busy = doorbell.answer();
         busy |= links.progress();
+        // What `busy-poll` looks for. Signs of life and answers of clocks are not: they come though the stream stands.
+        let mut streams = false;
         let now = links.now();
         // While nothing happens only UCX is asked, and the locks are left to those who have something to send or to take.
         if busy || now >= look_at {
@@ -108,16 +111,19 @@ fn run<R: Role>(mut links: Links, mut role: R, doorbell: &Doorbell, stop: &Atomi
                 }
                 busy = true;
                 for event in events {
+                    streams |= !matches!(event, LinkEvent::Control(_, Kind::Pong(_)));
                     role.handle(&mut links, event);
                 }
             }
-            busy |= role.poll(&mut links);
+            streams |= role.poll(&mut links);
             due = earliest(link_due, role.deadline());
             look_at = due.unwrap_or(now + DOOR_INTERVAL).min(now + DOOR_INTERVAL);
         }
-        if busy {
-            (active, look_at) = (now, now);
-        } else if now < active + if links.is_copying() { spin.max(SPIN_WHILE_COPYING) } else { spin } {
+        if busy || streams {
+            let spin = if links.is_copying() { SPIN_WHILE_COPYING } else { SPIN };
+            let spin = if streams { spin.max(busy_poll) } else { spin };
+            (awake_until, look_at) = (awake_until.max(now + spin), now);
+        } else if now < awake_until {
             std::hint::spin_loop();
         } else {
             let timeout = due.map_or(LONGEST_SLEEP, |due| {

@@ -185,7 +185,6 @@ impl Role for Receiving {
             let asked = monotonic();
             sender.asked_clock = Some(asked);
             links.send_control(sender.id, Kind::Ping(wire::Ping { id: asked, time: 0 }));
-            busy = true;
         }
         for event in upstream {
             links.send_control(sender.id, Kind::Upstream(event));
