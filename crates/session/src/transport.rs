@@ -91,15 +91,15 @@ impl Drop for Transport {
 }
 
 fn run<R: Role>(mut links: Links, mut role: R, doorbell: &Doorbell, stop: &AtomicBool) {
-    let busy_poll = links.config().busy_poll.max(SPIN);
-    let mut awake_until = Instant::now() + busy_poll;
+    let busy_poll = links.config().busy_poll;
+    // When anything happened last, and when something of the stream did. Signs of life and answers of clocks are not of it: they
+    // come though it stands.
+    let (mut active, mut streamed) = (Instant::now(), Instant::now());
     // When there will be something to do though nothing happens; and when to look for it, at the latest.
-    let (mut due, mut look_at) = (None, Instant::now());
+    let (mut due, mut look_at) = (None, active);
     while !stop.load(Ordering::SeqCst) {
         let mut busy = doorbell.answer();
         busy |= links.progress();
-        // What `busy-poll` looks for. Signs of life and answers of clocks are not: they come though the stream stands.
-        let mut streams = false;
         let now = links.now();
         // While nothing happens only UCX is asked, and the locks are left to those who have something to send or to take.
         if busy || now >= look_at {
@@ -111,19 +111,22 @@ fn run<R: Role>(mut links: Links, mut role: R, doorbell: &Doorbell, stop: &Atomi
                 }
                 busy = true;
                 for event in events {
-                    streams |= !matches!(event, LinkEvent::Control(_, Kind::Pong(_)));
+                    if !matches!(event, LinkEvent::Control(_, Kind::Pong(_))) {
+                        streamed = now;
+                    }
                     role.handle(&mut links, event);
                 }
             }
-            streams |= role.poll(&mut links);
+            if role.poll(&mut links) {
+                (busy, streamed) = (true, now);
+            }
             due = earliest(link_due, role.deadline());
             look_at = due.unwrap_or(now + DOOR_INTERVAL).min(now + DOOR_INTERVAL);
         }
-        if busy || streams {
-            let spin = if links.is_copying() { SPIN_WHILE_COPYING } else { SPIN };
-            let spin = if streams { spin.max(busy_poll) } else { spin };
-            (awake_until, look_at) = (awake_until.max(now + spin), now);
-        } else if now < awake_until {
+        let spin = if links.is_copying() { SPIN_WHILE_COPYING } else { SPIN };
+        if busy {
+            (active, look_at) = (now, now);
+        } else if now < (active + spin).max(streamed + busy_poll) {
             std::hint::spin_loop();
         } else {
             let timeout = due.map_or(LONGEST_SLEEP, |due| {
